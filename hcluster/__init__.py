@@ -1,0 +1,1 @@
+"""hcluster: Hadoop clusters on the cloud, yours, fast and cheap."""

@@ -1,0 +1,70 @@
+"""Where everything lies: tag keys, object keys and resource names, in one place."""
+
+from __future__ import annotations
+
+TAG_PLATFORM = "hcluster:platform"
+TAG_CLUSTER = "hcluster:cluster"
+TAG_GROUP = "hcluster:group"
+TAG_ROLE = "hcluster:role"
+TAG_LAUNCH = "hcluster:launch"
+TAG_TEAM = "hcluster:team"
+TAG_OWNER = "hcluster:owner"
+TAG_IMAGE_HASH = "hcluster:inputs"
+TAG_IMAGE_NAME = "hcluster:image"
+
+PLATFORM_CLUSTER = "platform"
+"""The reserved cluster name of the standing platform node."""
+
+
+def spec_key(cluster: str) -> str:
+    """Object that claims a cluster's name and holds its wanted spec."""
+    return f"clusters/{cluster}/spec.json"
+
+
+def launch_key(cluster: str, launch: str) -> str:
+    """Record of one launch of a cluster."""
+    return f"clusters/{cluster}/launches/{launch}.json"
+
+
+def node_config_key(cluster: str, launch: str) -> str:
+    """What the nodes of one launch read at boot; its SHA-256 is in their user-data."""
+    return f"clusters/{cluster}/launches/{launch}.nodes.json"
+
+
+def checkins_prefix(cluster: str) -> str:
+    """Below it lie the nodes' check-ins, INSTANCE/PHASE."""
+    return f"clusters/{cluster}/nodes/"
+
+
+def checkin_key(cluster: str, instance: str, phase: str) -> str:
+    """One phase that one node reached."""
+    return f"{checkins_prefix(cluster)}{instance}/{phase}"
+
+
+def registry_key(cluster: str, launch: str) -> str:
+    """The row of ``hcluster.clusters`` of one launch."""
+    return f"registry/clusters/{cluster}-{launch}.json"
+
+
+REGISTRY_PREFIX = "registry/clusters/"
+
+
+def release_key(digest: str) -> str:
+    """A Puppet release, addressed by the SHA-256 (hex) of its bytes."""
+    return f"puppet/releases/{digest}.tar.gz"
+
+
+def channel_key(channel: str) -> str:
+    """The pointer of a Puppet channel: JSON with ``digest``, ``published`` and ``by``."""
+    return f"puppet/channels/{channel}.json"
+
+
+PLATFORM_KEY = "platform/platform.json"
+"""What ``platform up`` made or adopted: see ``hcluster.model.platform.PlatformRecord``."""
+
+WAREHOUSE_PREFIX = "warehouse/"
+
+
+def resource_name(platform: str, *parts: str) -> str:
+    """Name of an AWS resource (group, role, template) of a platform."""
+    return "-".join(("hcluster", platform, *parts))

@@ -1,0 +1,47 @@
+"""What a node's user-data holds: where to look and which digests to expect; never a credential.
+
+The same JSON object is written by the flows and read by ``hcluster.node``; it must stay below 16 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from hcluster.errors import IntegrityError
+
+
+@dataclass(frozen=True, slots=True)
+class UserData:
+    """The identity of a node's group, the same for each node of the group."""
+
+    platform: str
+    cluster: str
+    group: str
+    role: str
+    launch: str
+    region: str
+    bucket: str
+    s3_endpoint: str
+    """URL of S3 as the node reaches it."""
+    config_key: str
+    """Object with the node configuration of this launch (JSON)."""
+    config_sha256: str
+    release_key: str
+    release_sha256: str
+
+    def render(self) -> str:
+        """The text that goes into the launch template."""
+        return json.dumps({"hcluster": asdict(self)}, sort_keys=True, indent=1)
+
+    @staticmethod
+    def parse(text: str) -> UserData:
+        """Read it back.
+
+        Raises:
+            IntegrityError: it is not what ``render`` writes.
+        """
+        try:
+            return UserData(**json.loads(text)["hcluster"])
+        except (ValueError, KeyError, TypeError) as cause:
+            raise IntegrityError("the user-data of this node was not written by hcluster", context=str(cause)) from cause

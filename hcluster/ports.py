@@ -1,0 +1,191 @@
+"""What the flows need of the outside, as Protocols; adapters implement them, tests have stateful fakes.
+
+Unless a method says otherwise: it raises CredentialsError, DeniedError, ThrottledError (after the adapter's own
+retries), UnreachableError or CloudError, and can be repeated safely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from hcluster.model.image import Image
+from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
+from hcluster.model.node import CheckIn, Instance
+
+
+class Clock(Protocol):
+    """Time, so that tests and the simulator can own it."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+class Compute(Protocol):
+    """EC2 and IAM as the flows use them."""
+
+    def region(self) -> str:
+        """The region's name."""
+
+    def caller(self) -> tuple[str, str]:
+        """(account id, ARN) of the caller, from STS."""
+
+    def instances(self, tags: Mapping[str, str], *, alive_only: bool = True) -> list[Instance]:
+        """Instances that carry all ``tags`` (all pages). ``alive_only``: pending and running ones only."""
+
+    def default_network(self) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
+        """(VPC id, its CIDR blocks, subnet ids) of the region's default VPC, None when there is none."""
+
+    def network(self, vpc: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """The same of a VPC by id. Raises NotFoundError."""
+
+    def subnet_cidrs(self, subnets: Sequence[str]) -> dict[str, str]:
+        """CIDR block of each subnet."""
+
+    def ensure_security_group(
+        self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
+    ) -> str:
+        """Create or adopt the group by name; its members may speak to each other, to members of ``allow_from`` (group
+        ids) and be reached from ``allow_cidrs`` on port 22. Returns its id."""
+
+    def delete_security_groups(self, tags: Mapping[str, str]) -> int:
+        """Delete groups that carry ``tags``; how many. Groups still in use raise ConflictError."""
+
+    def ensure_instance_profile(self, name: str, policy: Mapping[str, object], *, tags: Mapping[str, str]) -> str:
+        """Create or adopt role and instance profile of that name, with exactly ``policy`` inline. Returns the name."""
+
+    def delete_instance_profiles(self, tags: Mapping[str, str]) -> int:
+        """Delete roles and profiles whose name starts with ``hcluster-`` and which carry ``tags``; how many."""
+
+    def ensure_interface(
+        self, *, subnet: str, groups: Sequence[str], description: str, client_token: str, tags: Mapping[str, str]
+    ) -> tuple[str, str, str]:
+        """(id, private address, private DNS name) of the interface that carries all ``tags``, made when there is
+        none. Raises CapacityError when the subnet has no free address."""
+
+    def delete_interfaces(self, tags: Mapping[str, str]) -> int:
+        """Delete available interfaces with ``tags``, waiting up to 60 s for those still detaching; how many."""
+
+    def ensure_template(self, request: TemplateRequest) -> str:
+        """Create the launch template, or add a default version to it when it differs. Returns its id."""
+
+    def delete_templates(self, tags: Mapping[str, str]) -> int:
+        """Delete launch templates with ``tags``; how many."""
+
+    def create_fleet(self, request: FleetRequest) -> FleetResult:
+        """Launch. The same ``client_token`` again gives the same instances. Raises NotFoundError for a missing
+        image or template; a shortage is not raised but told in the result's errors."""
+
+    def terminate(self, instances: Sequence[str]) -> None:
+        """Terminate; ids that are gone already are no error."""
+
+    def console(self, instance: str) -> str:
+        """The latest console output, "" when there is none yet."""
+
+    def delete_volumes(self, tags: Mapping[str, str]) -> int:
+        """Delete available volumes with ``tags``; how many."""
+
+    def inventory(self, tags: Mapping[str, str]) -> dict[str, int]:
+        """How many instances (alive), interfaces, templates, groups and volumes carry ``tags``."""
+
+    def push_ssh_key(self, instance: str, user: str, public_key: str) -> None:
+        """EC2 Instance Connect: ``public_key`` opens ``user`` for 60 s."""
+
+
+class Images(Protocol):
+    """Machine images."""
+
+    def images(self, tags: Mapping[str, str]) -> list[Image]:
+        """The account's own available images with all ``tags``, newest first."""
+
+    def image(self, image_id: str) -> Image:
+        """One image. Raises NotFoundError."""
+
+    def base_image(self, name_pattern: str, owner: str) -> Image:
+        """The newest image that fits, as Packer's source. Raises NotFoundError."""
+
+    def require_imdsv2(self, image_id: str) -> None:
+        """Set the image's attribute so that its instances serve IMDSv2 only."""
+
+    def deregister(self, image_id: str) -> None:
+        """Remove the image and its snapshots; gone already is no error."""
+
+
+class ObjectStore(Protocol):
+    """One S3 bucket."""
+
+    bucket: str
+
+    def endpoint(self) -> str:
+        """URL of S3 as this adapter reaches it."""
+
+    def exists(self) -> bool:
+        """Whether the bucket exists and may be read."""
+
+    def ensure_bucket(self, tags: Mapping[str, str]) -> None:
+        """Create the bucket (all public access blocked, encrypted) or adopt it. Raises ConflictError when it is
+        somebody else's."""
+
+    def delete_bucket(self) -> None:
+        """Delete every object and the bucket; gone already is no error."""
+
+    def get(self, key: str) -> tuple[bytes, str]:
+        """(body, etag). Raises NotFoundError."""
+
+    def put(self, key: str, body: bytes, *, if_none_match: bool = False, if_match: str = "") -> str:
+        """Write; returns the etag. With a condition that does not hold: ConflictError, nothing written."""
+
+    def put_file(self, key: str, path: str) -> None:
+        """Upload a file of any size."""
+
+    def delete(self, key: str) -> None:
+        """Gone already is no error."""
+
+    def delete_prefix(self, prefix: str) -> int:
+        """Delete all below a prefix, 1,000 a call; how many."""
+
+    def list(self, prefix: str) -> Iterator[tuple[str, float]]:
+        """(key, last modified in epoch seconds) of all below a prefix, in pages of 1,000."""
+
+
+class CheckIns(Protocol):
+    """The nodes' reports of one cluster."""
+
+    def listed(self, cluster: str) -> dict[str, dict[str, CheckIn]]:
+        """By instance and phase, without bodies: one listing page per 1,000 objects."""
+
+    def read(self, cluster: str, instance: str, phase: str) -> CheckIn:
+        """With its body. Raises NotFoundError."""
+
+
+class Remote(Protocol):
+    """One SSH session to a node. Host keys are those of its check-in."""
+
+    def run(
+        self, command: Sequence[str] | str, *, stdin: bytes = b"", timeout: float = 600, on_output: Callable[[bytes], None] | None = None
+    ) -> tuple[int, bytes, bytes]:
+        """(exit code, stdout, stderr). A sequence is quoted; a string goes to the node's shell as it is. Raises
+        DeadlineError after ``timeout`` seconds without an end."""
+
+    def put(self, local: str, remote: str) -> None:
+        """Copy a file there (SFTP)."""
+
+    def open_channel(self, host: str, port: int) -> object:
+        """A socket-like channel to a TCP port seen from the node (direct-tcpip)."""
+
+    def shell(self) -> int:
+        """An interactive terminal; its exit code."""
+
+    def close(self) -> None:
+        """End it; safe to repeat."""
+
+
+class Connector(Protocol):
+    """Opens Remote sessions."""
+
+    def connect(self, instance: Instance, cluster: str) -> Remote:
+        """Push a 60-second key, open the session, check the host key. Raises UnreachableError (also for an address
+        outside the platform's network) and HostKeyError."""
