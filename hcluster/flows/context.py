@@ -1,0 +1,25 @@
+"""What every flow is given: the ports, the caller, the platform and where progress goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hcluster.model.events import Report, silent
+from hcluster.model.principal import Principal
+from hcluster.ports import CheckIns, Clock, Compute, Connector, Images, ObjectStore
+from hcluster.spec.platform import PlatformSpec
+
+
+@dataclass(frozen=True)
+class Context:
+    """Ports and identity of one call; made by ``cli/wire.py`` alone."""
+
+    platform: PlatformSpec
+    principal: Principal
+    compute: Compute
+    images: Images
+    store: ObjectStore
+    checkins: CheckIns
+    connector: Connector
+    clock: Clock
+    report: Report = silent
