@@ -1,0 +1,195 @@
+"""From a booted machine to a member of its cluster.
+
+Identity from the metadata service, configuration and release from S3 (digests checked against the user-data), Puppet,
+the spec's own scripts, the daemons' health, the smoke tests: each step leaves a mark, the end is a check-in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hcluster.errors import HclusterError, NodeFailedError
+from hcluster.model.user_data import UserData
+from hcluster.node import health, machine, release
+from hcluster.node.bucket import Bucket
+from hcluster.node.config import hiera
+from hcluster.node.imds import Identity, Imds
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where things are on a node; tests move them."""
+
+    etc: Path = Path("/etc/hcluster")
+    base: Path = Path("/opt/hcluster")
+    var: Path = Path("/var/lib/hcluster")
+    log: Path = Path("/var/log/hcluster")
+    ssh: Path = Path("/etc/ssh")
+
+
+@dataclass
+class Marks:
+    """Epoch seconds of each step, and the step under way."""
+
+    times: dict[str, float] = field(default_factory=dict)
+    step: str = "start"
+
+    def enter(self, step: str) -> None:
+        """Note that a step begins."""
+        self.step = step
+        self.times[step] = time.time()
+        print(f"hcluster: {step}", flush=True)
+
+
+HEALTH_SECONDS = 300.0
+SCRIPT_SECONDS = 1800.0
+
+
+def host_keys(ssh: Path, deadline_seconds: float = 30) -> list[str]:
+    """The machine's public SSH host keys, waiting while they are being made.
+
+    Raises:
+        NodeFailedError: there is none in time.
+    """
+    end = time.monotonic() + deadline_seconds
+    while True:
+        keys = [" ".join(path.read_text().split()[:2]) for path in sorted(ssh.glob("ssh_host_*_key.pub"))]
+        if keys and all(keys):
+            return keys
+        if time.monotonic() > end:
+            raise NodeFailedError("this machine has no SSH host keys")
+        time.sleep(0.1)
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Replace a file in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
+    fresh.rename(path)
+
+
+def make_secret(path: Path) -> None:
+    """A random password, made once and known to this machine alone."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write(path, secrets.token_urlsafe(24), 0o600)
+
+
+def run_scripts(scripts: object, paths: Paths, environment: Mapping[str, str]) -> None:
+    """Run the spec's bootstrap scripts in their order, each once in a machine's life.
+
+    Raises:
+        NodeFailedError: one failed or took too long; the context holds the end of its output.
+    """
+    for script in scripts if isinstance(scripts, list) else []:
+        name = str(script["name"])
+        done = paths.var / "scripts" / f"{name}.done"
+        if done.exists():
+            continue
+        body = paths.var / "scripts" / name
+        log = paths.log / f"script-{name}.log"
+        write(body, str(script["script"]), 0o700)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as out:
+            try:
+                code = subprocess.run(
+                    [str(body), *map(str, script.get("args", []))],
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=subprocess.STDOUT,
+                    env=os.environ | dict(environment),
+                    timeout=SCRIPT_SECONDS,
+                    check=False,
+                ).returncode
+            except OSError as cause:
+                raise NodeFailedError(f"bootstrap script {name} cannot be run: {cause}") from cause
+            except subprocess.TimeoutExpired as cause:
+                raise NodeFailedError(
+                    f"bootstrap script {name} took over {SCRIPT_SECONDS:.0f} s", context=release.tail(log)
+                ) from cause
+        if code != 0:
+            raise NodeFailedError(f"bootstrap script {name} failed with exit code {code}", context=release.tail(log))
+        write(done, f"{time.time()}\n")
+
+
+def prepare(user_data: UserData, identity: Identity, bucket: Bucket, marks: Marks, paths: Paths) -> Mapping[str, object]:
+    """Fetch and verify, write the Hiera layer; returns the launch's configuration."""
+    marks.enter("fetch")
+    shared: Mapping[str, object] = json.loads(bucket.fetch(user_data.config_key, user_data.config_sha256))
+    body = bucket.fetch(user_data.release_key, user_data.release_sha256)
+    release.unpack(body, user_data.release_sha256, paths.base)
+    values = hiera(user_data, identity, shared, memory_mib=machine.memory_mib(), vcpus=machine.vcpus())
+    # JSON is YAML, and needs no library to be written.
+    write(paths.etc / "node.yaml", json.dumps(values, indent=1, sort_keys=True) + "\n")
+    write(paths.etc / "role", user_data.role + "\n")
+    if user_data.role == "platform":
+        make_secret(paths.etc / "secrets" / "metastore")
+    return shared
+
+
+def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
+    """Everything from boot to the ``ready`` check-in; 0, or 1 after a ``failed`` one."""
+    imds, paths = imds or Imds(), paths or Paths()
+    marks = Marks()
+    marks.enter("identity")
+    identity = imds.identity()
+    user_data = UserData.parse(identity.user_data)
+    bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
+
+    def check_in(phase: str, **body: object) -> None:
+        bucket.check_in(user_data.cluster, identity.instance, phase, {"launch": user_data.launch, **body})
+
+    try:
+        check_in("booted", host_keys=host_keys(paths.ssh), marks=marks.times)
+        shared = prepare(user_data, identity, bucket, marks, paths)
+        marks.enter("puppet")
+        code = release.apply(paths.base / "release", user_data.role, paths.log / "puppet.log")
+        marks.enter("scripts")
+        environment = {"HCLUSTER_CLUSTER": user_data.cluster, "HCLUSTER_ROLE": user_data.role}
+        run_scripts(shared.get("bootstrap"), paths, environment)
+        check_in("configured", marks=marks.times, puppet_exit=code)
+        marks.enter("health")
+        daemons = health.wait(health.load(paths.etc / "health.json"), HEALTH_SECONDS)
+        marks.enter("smoke")
+        smoke = health.smoke(paths.etc / "smoke.d")
+        marks.enter("ready")
+        check_in("ready", marks=marks.times, daemons=daemons, smoke=smoke, puppet_exit=code)
+    except HclusterError as cause:
+        print(f"hcluster: failed in step {marks.step}: {cause.message}\n{cause.context}", file=sys.stderr, flush=True)
+        check_in(
+            "failed",
+            step=marks.step,
+            reference=cause.reference,
+            message=cause.message,
+            log_tail=cause.context[-8000:],
+            marks=marks.times,
+        )
+        return 1
+    return 0
+
+
+def converge(imds: Imds | None = None, paths: Paths | None = None) -> int:
+    """Apply the pinned release again, fetched and verified anew; 0 or 1."""
+    imds, paths = imds or Imds(), paths or Paths()
+    identity = imds.identity()
+    user_data = UserData.parse(identity.user_data)
+    bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
+    try:
+        prepare(user_data, identity, bucket, Marks(), paths)
+        code = release.apply(paths.base / "release", user_data.role, paths.log / "puppet.log")
+    except HclusterError as cause:
+        print(f"hcluster: {cause.message}\n{cause.context}", file=sys.stderr, flush=True)
+        return 1
+    write(paths.var / "converged", json.dumps({"at": time.time(), "puppet_exit": code}) + "\n")
+    return 0

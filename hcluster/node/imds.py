@@ -1,0 +1,92 @@
+"""The instance metadata service, version 2 only."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+from hcluster.errors import UnreachableError
+
+BASE = "http://169.254.169.254"
+TOKEN_SECONDS = 21600
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this node is, as the cloud says."""
+
+    instance: str
+    type: str
+    ip: str
+    hostname: str
+    """Private DNS name."""
+    zone: str
+    user_data: str
+
+
+class Imds:
+    """A session with the metadata service; the token is asked for once."""
+
+    def __init__(self, base: str = BASE, timeout: float = 2.0) -> None:
+        self._base = base
+        self._timeout = timeout
+        self._token = ""
+
+    def _open(self, request: urllib.request.Request) -> str:
+        # A proxy from the environment must never see metadata.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=self._timeout) as answer:
+            return str(answer.read().decode())
+
+    def _ask_token(self) -> str:
+        request = urllib.request.Request(  # noqa: S310 - a fixed http address
+            f"{self._base}/latest/api/token",
+            method="PUT",
+            headers={"X-aws-ec2-metadata-token-ttl-seconds": str(TOKEN_SECONDS)},
+        )
+        return self._open(request)
+
+    def get(self, path: str) -> str:
+        """Text at ``/latest/PATH``, "" when there is none there.
+
+        Raises:
+            UnreachableError: the service does not answer.
+        """
+        try:
+            self._token = self._token or self._ask_token()
+            request = urllib.request.Request(  # noqa: S310
+                f"{self._base}/latest/{path}", headers={"X-aws-ec2-metadata-token": self._token}
+            )
+            return self._open(request)
+        except urllib.error.HTTPError as cause:
+            if cause.code == 404:
+                return ""
+            raise UnreachableError(f"the metadata service answered {cause.code} for {path}") from cause
+        except OSError as cause:
+            raise UnreachableError(f"the metadata service does not answer: {cause}") from cause
+
+    def identity(self, deadline_seconds: float = 60) -> Identity:
+        """All that the bootstrap needs, waiting for the service while the network comes up.
+
+        Raises:
+            UnreachableError: no answer within the deadline.
+        """
+        end = time.monotonic() + deadline_seconds
+        while True:
+            try:
+                instance = self.get("meta-data/instance-id")
+                break
+            except UnreachableError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+        return Identity(
+            instance=instance,
+            type=self.get("meta-data/instance-type"),
+            ip=self.get("meta-data/local-ipv4"),
+            hostname=self.get("meta-data/local-hostname").split()[0],
+            zone=self.get("meta-data/placement/availability-zone"),
+            user_data=self.get("user-data"),
+        )

@@ -1,0 +1,83 @@
+"""A Puppet release on the node's disk: unpacked once, applied often."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+from hcluster.errors import NodeFailedError
+
+OK_EXITS = (0, 2)
+"""Of ``puppet apply --detailed-exitcodes``: nothing to change, changes made."""
+
+TAIL_LINES = 40
+
+
+def unpack(body: bytes, digest: str, base: Path) -> Path:
+    """Unpack a release below ``base/releases`` and point ``base/release`` to it; the same digest again is a no-op."""
+    target = base / "releases" / digest
+    if not target.is_dir():
+        staging = target.with_name(f".{digest}.{os.getpid()}")
+        shutil.rmtree(staging, ignore_errors=True)
+        with tarfile.open(fileobj=io.BytesIO(body), mode="r:gz") as archive:
+            archive.extractall(staging, filter="data")
+        staging.rename(target)
+    link = base / "release"
+    fresh = base / f".release.{os.getpid()}"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.rename(link)
+    return target
+
+
+def apply_command(release: Path) -> list[str]:
+    """The one way in which a release is applied."""
+    return [
+        "puppet",
+        "apply",
+        "--detailed-exitcodes",
+        "--color=false",
+        "--modulepath",
+        f"{release}/site-modules:{release}/modules",
+        "--hiera_config",
+        f"{release}/hiera.yaml",
+        f"{release}/manifests/site.pp",
+    ]
+
+
+def tail(path: Path, lines: int = TAIL_LINES) -> str:
+    """The last lines of a file, "" when there is none."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
+
+
+def apply(release: Path, role: str, log: Path, deadline_seconds: float = 600) -> int:
+    """Run Puppet once; its exit code (0 or 2).
+
+    Raises:
+        NodeFailedError: Puppet failed or took too long; the context holds the end of its log.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"FACTER_hcluster_role": role, "LC_ALL": "C.UTF-8", "HOME": "/root"}
+    with log.open("wb") as out:
+        try:
+            code = subprocess.run(
+                apply_command(release),
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                timeout=deadline_seconds,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired as cause:
+            raise NodeFailedError(f"puppet apply took over {deadline_seconds:.0f} s", context=tail(log)) from cause
+    if code not in OK_EXITS:
+        raise NodeFailedError(f"puppet apply failed with exit code {code}", context=tail(log))
+    return code
