@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,14 +166,18 @@ def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
         smoke = health.smoke(paths.etc / "smoke.d")
         marks.enter("ready")
         check_in("ready", marks=marks.times, daemons=daemons, smoke=smoke, puppet_exit=code)
-    except HclusterError as cause:
-        print(f"hcluster: failed in step {marks.step}: {cause.message}\n{cause.context}", file=sys.stderr, flush=True)
+    except Exception as cause:  # noqa: BLE001 - whatever it is, the one who waits for this node must hear of it
+        if isinstance(cause, HclusterError):
+            reference, message, context = cause.reference, cause.message, cause.context
+        else:
+            reference, message, context = "bug", f"{type(cause).__name__}: {cause}", traceback.format_exc()
+        print(f"hcluster: failed in step {marks.step}: {message}\n{context}", file=sys.stderr, flush=True)
         check_in(
             "failed",
             step=marks.step,
-            reference=cause.reference,
-            message=cause.message,
-            log_tail=cause.context[-8000:],
+            reference=reference,
+            message=message,
+            log_tail=context[-8000:],
             marks=marks.times,
         )
         return 1
