@@ -147,6 +147,9 @@ class ObjectStore(Protocol):
     def delete_prefix(self, prefix: str) -> int:
         """Delete all below a prefix, 1,000 a call; how many."""
 
+    def folders(self, prefix: str) -> list[str]:
+        """Names of the folders right below a prefix, without what is in them."""
+
     def list(self, prefix: str) -> Iterator[tuple[str, float]]:
         """(key, last modified in epoch seconds) of all below a prefix, in pages of 1,000."""
 
@@ -189,3 +192,11 @@ class Connector(Protocol):
     def connect(self, instance: Instance, cluster: str) -> Remote:
         """Push a 60-second key, open the session, check the host key. Raises UnreachableError (also for an address
         outside the platform's network) and HostKeyError."""
+
+
+class Catalog(Protocol):
+    """The shared Hive metastore, spoken to through a node that reaches it."""
+
+    def ensure_registry(self, remote: Remote, uri: str, bucket: str) -> None:
+        """Make the database ``hcluster`` and its table ``clusters`` when they do not exist. ``uri``: thrift://HOST:PORT.
+        Raises UnreachableError."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hcluster.model.events import Report, silent
 from hcluster.model.principal import Principal
-from hcluster.ports import CheckIns, Clock, Compute, Connector, Images, ObjectStore
+from hcluster.ports import Catalog, CheckIns, Clock, Compute, Connector, Images, ObjectStore
 from hcluster.spec.platform import PlatformSpec
 
 
@@ -21,5 +21,6 @@ class Context:
     store: ObjectStore
     checkins: CheckIns
     connector: Connector
+    catalog: Catalog
     clock: Clock
     report: Report = silent

@@ -26,9 +26,12 @@ def launch_key(cluster: str, launch: str) -> str:
     return f"clusters/{cluster}/launches/{launch}.json"
 
 
-def node_config_key(cluster: str, launch: str) -> str:
-    """What the nodes of one launch read at boot; its SHA-256 is in their user-data."""
-    return f"clusters/{cluster}/launches/{launch}.nodes.json"
+def node_config_key(cluster: str, launch: str, digest: str) -> str:
+    """What the nodes of one launch read at boot; its SHA-256 (hex) is in their user-data.
+
+    Addressed by content, so that a changed spec never takes away what running nodes were told to expect.
+    """
+    return f"clusters/{cluster}/launches/{launch}.{digest[:16]}.nodes.json"
 
 
 def checkins_prefix(cluster: str) -> str:

@@ -1,0 +1,109 @@
+"""What the flows keep in the bucket: claims, launches, the platform's record, channel pointers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from hcluster.errors import ConflictError, NotFoundError
+from hcluster.model import names
+from hcluster.model.platform import PlatformRecord
+from hcluster.ports import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Body of ``clusters/NAME/spec.json``: who holds the name, what is wanted, which launch is meant."""
+
+    cluster: str
+    team: str
+    owner: str
+    launch: str
+    created: float
+    """Epoch seconds."""
+    spec: Mapping[str, object]
+
+    def body(self) -> bytes:
+        """As it lies in the bucket."""
+        return json.dumps(asdict(self), sort_keys=True, indent=1).encode()
+
+
+def read_claim(store: ObjectStore, cluster: str) -> tuple[Claim, str] | None:
+    """The claim of a name and its etag, None when the name is free."""
+    try:
+        body, etag = store.get(names.spec_key(cluster))
+    except NotFoundError:
+        return None
+    return Claim(**json.loads(body)), etag
+
+
+def claim(store: ObjectStore, wanted: Claim) -> Claim:
+    """Claim a name, or take up one's own earlier claim with the spec now wanted.
+
+    Raises:
+        ConflictError: another team or owner holds the name.
+    """
+    key = names.spec_key(wanted.cluster)
+    try:
+        store.put(key, wanted.body(), if_none_match=True)
+    except ConflictError:
+        held = read_claim(store, wanted.cluster)
+        if held is None:
+            # It was released between the two calls: the name is free again.
+            store.put(key, wanted.body(), if_none_match=True)
+            return wanted
+        found, etag = held
+        if (found.team, found.owner) != (wanted.team, wanted.owner):
+            raise ConflictError(
+                f"the name {wanted.cluster} is taken by {found.owner} of team {found.team}",
+                hint="choose another `name` in the cluster's YAML, or ask them to run "
+                f"`hcluster down {wanted.cluster}`",
+                reference="name-taken",
+            ) from None
+        taken_up = replace(wanted, launch=found.launch, created=found.created)
+        if taken_up.spec != found.spec:
+            store.put(key, taken_up.body(), if_match=etag)
+        return taken_up
+    return wanted
+
+
+def read_platform(store: ObjectStore) -> PlatformRecord:
+    """What ``platform up`` wrote.
+
+    Raises:
+        NotFoundError: there is no platform in this bucket yet.
+    """
+    try:
+        body, _ = store.get(names.PLATFORM_KEY)
+    except NotFoundError as cause:
+        raise NotFoundError(
+            f"there is no platform in bucket {store.bucket} yet",
+            hint="run `hcluster platform up`",
+            reference="no-platform",
+        ) from cause
+    values = json.loads(body)
+    values |= {key: tuple(values[key]) for key in ("network", "subnets")}
+    return PlatformRecord(**values)
+
+
+def write_platform(store: ObjectStore, record: PlatformRecord) -> None:
+    """Replace the platform's record."""
+    store.put(names.PLATFORM_KEY, json.dumps(asdict(record), sort_keys=True, indent=1).encode())
+
+
+def resolve_release(store: ObjectStore, channel: str) -> str:
+    """The digest that a Puppet channel points to, checked to be there.
+
+    Raises:
+        NotFoundError: the channel or its release does not exist.
+    """
+    try:
+        body, _ = store.get(names.channel_key(channel))
+    except NotFoundError as cause:
+        raise NotFoundError(
+            f"the Puppet channel {channel} has no release in bucket {store.bucket}",
+            hint=f"run `hcluster puppet publish --channel {channel}`",
+            reference="no-release",
+        ) from cause
+    return str(json.loads(body)["digest"])
