@@ -8,7 +8,15 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StringConstraints, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from hcluster.errors import IntegrityError
 
@@ -69,7 +77,7 @@ def _lifetime(value: object) -> int:
     if value == "standing":
         return STANDING
     if not isinstance(value, str):
-        raise ValueError("write `standing` or a duration with its unit, such as 4h")  # noqa: TRY004 - pydantic reports ValueError only
+        raise ValueError("write `standing` or a duration with its unit, such as 4h")
     return seconds(value)
 
 
@@ -120,4 +128,6 @@ def declared_policy(extra: object) -> ChangePolicy | None:
     """The policy in a field's ``json_schema_extra``, None when there is none."""
     if not isinstance(extra, dict) or "change" not in extra:
         return None
-    return ChangePolicy(cast("Policy", extra["change"]), str(extra["change-reason"]), str(extra.get("decrease-refused", "")))
+    return ChangePolicy(
+        cast("Policy", extra["change"]), str(extra["change-reason"]), str(extra.get("decrease-refused", ""))
+    )

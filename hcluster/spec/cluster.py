@@ -54,7 +54,9 @@ class DiskSpec(Schema):
         description="Size in GiB.", json_schema_extra=replace_nodes("a node's volumes are made when it is launched")
     )
     type: Literal["gp3", "gp2", "io2", "st1", "sc1"] = Field(
-        default="gp3", description="EBS volume type.", json_schema_extra=replace_nodes("a node's volumes are made when it is launched")
+        default="gp3",
+        description="EBS volume type.",
+        json_schema_extra=replace_nodes("a node's volumes are made when it is launched"),
     )
 
 
@@ -94,7 +96,9 @@ class MasterGroup(Schema):
     types: Types = ("m5.xlarge",)
     market: MarketOf = "on-demand"
     count: Literal[1] = Field(
-        default=1, description="Always 1.", json_schema_extra=refused("a cluster has one master, and it lives as long as the cluster")
+        default=1,
+        description="Always 1.",
+        json_schema_extra=refused("a cluster has one master, and it lives as long as the cluster"),
     )
     disks: Disks = ()
 
@@ -127,7 +131,9 @@ _BOOT_ONLY = "bootstrap scripts run once, when a node boots"
 class BootstrapSpec(Schema):
     """A script of yours that every node runs as root after Puppet and before it counts as ready."""
 
-    name: Annotated[Name, Field(description="What messages and logs call it.", json_schema_extra=replace_nodes(_BOOT_ONLY))]
+    name: Annotated[
+        Name, Field(description="What messages and logs call it.", json_schema_extra=replace_nodes(_BOOT_ONLY))
+    ]
     script: Annotated[str, StringConstraints(max_length=MAX_SCRIPT_BYTES)] = Field(
         default="",
         description="The script itself, beginning with `#!`; a script that fails makes the node fail.",
@@ -138,7 +144,9 @@ class BootstrapSpec(Schema):
         description="Instead of `script`: a file beside the YAML that holds it; its text is kept with the spec.",
         json_schema_extra=replace_nodes(_BOOT_ONLY),
     )
-    args: tuple[str, ...] = Field(default=(), description="Arguments of the script.", json_schema_extra=replace_nodes(_BOOT_ONLY))
+    args: tuple[str, ...] = Field(
+        default=(), description="Arguments of the script.", json_schema_extra=replace_nodes(_BOOT_ONLY)
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -166,11 +174,17 @@ class ClusterSpec(Schema):
     """What one cluster should be."""
 
     name: ClusterName = Field(
-        description="Unique on the platform: 1 to 30 of a-z, 0-9 and -, a letter first.", json_schema_extra=refused(_IDENTITY)
+        description="Unique on the platform: 1 to 30 of a-z, 0-9 and -, a letter first.",
+        json_schema_extra=refused(_IDENTITY),
     )
-    team: Name = Field(description="One of the platform's teams; its members may use the cluster.", json_schema_extra=refused(_IDENTITY))
+    team: Name = Field(
+        description="One of the platform's teams; its members may use the cluster.",
+        json_schema_extra=refused(_IDENTITY),
+    )
     owner: Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]{0,128}$")] = Field(
-        default="", description="Who answers for it; empty means whoever starts it.", json_schema_extra=refused(_IDENTITY)
+        default="",
+        description="Who answers for it; empty means whoever starts it.",
+        json_schema_extra=refused(_IDENTITY),
     )
     image: Annotated[str, StringConstraints(pattern=r"^(ami-[0-9a-f]{8,17}|[a-z][a-z0-9-]{0,29})$")] = Field(
         default="hadoop",
@@ -192,7 +206,10 @@ class ClusterSpec(Schema):
         json_schema_extra=live("Puppet writes the files again and restarts the daemons that read them"),
     )
     bootstrap: tuple[BootstrapSpec, ...] = Field(
-        default=(), max_length=20, description="Scripts that every node runs, in order.", json_schema_extra=replace_nodes(_BOOT_ONLY)
+        default=(),
+        max_length=20,
+        description="Scripts that every node runs, in order.",
+        json_schema_extra=replace_nodes(_BOOT_ONLY),
     )
     tags: dict[TagKey, TagValue] = Field(
         default_factory=dict,

@@ -102,7 +102,9 @@ def _defaults_findings(document: Document) -> list[Found]:
     for key in _NOT_IN_DEFAULTS:
         if key in value:
             file, line = document.place(("defaults", key))
-            found.append(Found(file, line, f"defaults.{key}", "cannot have a default; it belongs into each cluster.yaml"))
+            found.append(
+                Found(file, line, f"defaults.{key}", "cannot have a default; it belongs into each cluster.yaml")
+            )
     for index, script in enumerate(value.get("bootstrap") or ()):
         if isinstance(script, dict) and "file" in script:
             at: Place = ("defaults", "bootstrap", index, "file")
@@ -127,7 +129,9 @@ def _read_scripts(document: Document, folder: Path) -> list[Found]:
             with path.open("rb") as stream:
                 raw = stream.read(MAX_SCRIPT_BYTES + 1)
             if len(raw) > MAX_SCRIPT_BYTES:
-                raise ValueError(f"{path} is larger than {MAX_SCRIPT_BYTES // 1024} KiB; put large things into the bucket")
+                raise ValueError(
+                    f"{path} is larger than {MAX_SCRIPT_BYTES // 1024} KiB; put large things into the bucket"
+                )
             text = raw.decode()
             if not text:
                 raise ValueError(f"{path} is empty")
@@ -172,7 +176,13 @@ def _finding(model: type[BaseModel], document: Document, error: ErrorDetails) ->
     elif kind == "string_pattern_mismatch":
         message = f"{error['input']!r} does not match {error.get('ctx', {}).get('pattern', '')}"
     elif kind in ("string_type", "int_type", "tuple_type", "dict_type", "model_type"):
-        wanted = {"string": "text", "int": "a whole number", "tuple": "a list", "dict": "a mapping", "model": "a mapping"}
+        wanted = {
+            "string": "text",
+            "int": "a whole number",
+            "tuple": "a list",
+            "dict": "a mapping",
+            "model": "a mapping",
+        }
         message = f"must be {wanted[kind.removesuffix('_type')]}, not {error['input']!r}"
         if kind == "string_type" and isinstance(error["input"], bool | int | float):
             message += "; quote it"
@@ -197,6 +207,10 @@ def _fields(model: type[BaseModel], path: Place) -> list[str]:
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model in an annotation such as ``tuple[DiskSpec, ...]``."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias) and issubclass(annotation, BaseModel):
+    if (
+        isinstance(annotation, type)
+        and not isinstance(annotation, types.GenericAlias)
+        and issubclass(annotation, BaseModel)
+    ):
         return annotation
     return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

@@ -80,7 +80,9 @@ class MetastoreSpec(Schema):
     external: Annotated[str, StringConstraints(pattern=r"^(|thrift://[A-Za-z0-9.-]+:[0-9]{1,5})$")] = Field(
         default="",
         description="thrift://HOST:PORT of a metastore that exists already; empty means the platform's own node serves one.",
-        json_schema_extra=refused("tables would be left behind in the other metastore; move them, then make another platform"),
+        json_schema_extra=refused(
+            "tables would be left behind in the other metastore; move them, then make another platform"
+        ),
     )
     type: InstanceType = Field(
         default="t3.large",
@@ -98,7 +100,9 @@ class BaseImage(Schema):
         json_schema_extra=live(_BAKES),
     )
     owner: Annotated[str, StringConstraints(pattern=r"^([0-9]{12}|self|amazon)$")] = Field(
-        default="136693071363", description="Account that owns it (Debian's own by default).", json_schema_extra=live(_BAKES)
+        default="136693071363",
+        description="Account that owns it (Debian's own by default).",
+        json_schema_extra=live(_BAKES),
     )
 
 
@@ -107,7 +111,9 @@ class ImagesSpec(Schema):
 
     base: BaseImage = Field(default_factory=BaseImage, description="The image to start from.")
     name: Name = Field(
-        default="hadoop", description="Name of the family of images; clusters use its newest by default.", json_schema_extra=live(_BAKES)
+        default="hadoop",
+        description="Name of the family of images; clusters use its newest by default.",
+        json_schema_extra=live(_BAKES),
     )
     bake_type: InstanceType = Field(
         default="m5.xlarge", description="Instance type on which images are baked.", json_schema_extra=live(_BAKES)
@@ -133,7 +139,9 @@ def _team(name: str) -> str:
 class PlatformSpec(Schema):
     """What clusters stand on: an account, a region, a bucket, a network, a metastore and teams."""
 
-    name: Name = Field(description="Name of the platform; it is part of every resource's name.", json_schema_extra=refused(_DATA))
+    name: Name = Field(
+        description="Name of the platform; it is part of every resource's name.", json_schema_extra=refused(_DATA)
+    )
     aws: AwsSpec = Field(default_factory=AwsSpec, description="Credentials.")
     region: Annotated[str, StringConstraints(pattern=r"^[a-z]{2}(-[a-z]+)+-[0-9]$")] = Field(
         default="us-east-1", description="AWS region.", json_schema_extra=refused(_DATA)

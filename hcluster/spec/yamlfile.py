@@ -121,7 +121,9 @@ class _Reader:
         self._wrong(node, path, f"the tag {node.tag} is not allowed here")
         return None
 
-    def _entries(self, node: yaml.MappingNode, path: Place, around: tuple[yaml.Node, ...]) -> Iterator[tuple[str, object]]:
+    def _entries(
+        self, node: yaml.MappingNode, path: Place, around: tuple[yaml.Node, ...]
+    ) -> Iterator[tuple[str, object]]:
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
