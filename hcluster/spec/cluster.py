@@ -42,8 +42,8 @@ def _own_tag(key: str) -> str:
 ClusterName = Annotated[Name, AfterValidator(_not_reserved)]
 InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
 SiteValue = Annotated[str, BeforeValidator(_site_value)]
-TagKey = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]{1,128}$"), AfterValidator(_own_tag)]
-TagValue = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]{0,256}$")]
+TagKey = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]+$", max_length=128), AfterValidator(_own_tag)]
+TagValue = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]*$", max_length=256)]
 """What EC2 accepts in tags."""
 
 
@@ -87,7 +87,7 @@ Disks = Annotated[
 ]
 _COUNT_DOC = "How many nodes."
 _GROW = "missing nodes are launched; running ones are not touched"
-_SHRINK = "nodes can only be taken away gracefully, which this version cannot do yet; take the cluster down and start it smaller"
+_SHRINK = "this version cannot drain nodes; take the cluster down and start it smaller"
 
 
 class MasterGroup(Schema):
@@ -181,14 +181,14 @@ class ClusterSpec(Schema):
         description="One of the platform's teams; its members may use the cluster.",
         json_schema_extra=refused(_IDENTITY),
     )
-    owner: Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]{0,128}$")] = Field(
+    owner: Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]*$", max_length=128)] = Field(
         default="",
         description="Who answers for it; empty means whoever starts it.",
         json_schema_extra=refused(_IDENTITY),
     )
     image: Annotated[str, StringConstraints(pattern=r"^(ami-[0-9a-f]{8,17}|[a-z][a-z0-9-]{0,29})$")] = Field(
         default="hadoop",
-        description="Name of an image family, whose newest image is taken, or an image's id (ami-…); default: the platform's.",
+        description="An image family (its newest image is taken) or an image's id (ami-…); default: the platform's.",
         json_schema_extra=replace_nodes("a node keeps the image that it was launched from"),
     )
     puppet: PuppetChoice = Field(default_factory=PuppetChoice, description="The Puppet release.")

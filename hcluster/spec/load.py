@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import types
 import typing
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -66,8 +65,8 @@ def load_cluster(path: Path, platform: PlatformSpec) -> ClusterSpec:
 
 def schema(kind: typing.Literal["platform", "cluster"]) -> dict[str, Any]:
     """The JSON Schema of one kind of file, for editors."""
-    model = {"platform": PlatformSpec, "cluster": ClusterSpec}[kind]
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    models: dict[str, type[Schema]] = {"platform": PlatformSpec, "cluster": ClusterSpec}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **models[kind].model_json_schema()}
 
 
 def _shown(path: Path) -> str:
@@ -124,29 +123,29 @@ def _read_scripts(document: Document, folder: Path) -> list[Found]:
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str) or "script" in entry:
             continue
         at: Place = ("bootstrap", index, "file")
-        path = folder / Path(entry["file"]).expanduser()
-        try:
-            with path.open("rb") as stream:
-                raw = stream.read(MAX_SCRIPT_BYTES + 1)
-            if len(raw) > MAX_SCRIPT_BYTES:
-                raise ValueError(
-                    f"{path} is larger than {MAX_SCRIPT_BYTES // 1024} KiB; put large things into the bucket"
-                )
-            text = raw.decode()
-            if not text:
-                raise ValueError(f"{path} is empty")
-        except OSError as cause:
-            found.append(Found(*document.place(at), dotted(at), f"{path} cannot be read: {cause.strerror or cause}"))
-            text = ""
-        except ValueError as cause:
-            reason = "is not UTF-8 text" if isinstance(cause, UnicodeDecodeError) else ""
-            found.append(Found(*document.place(at), dotted(at), f"{path} {reason}" if reason else str(cause)))
-            text = ""
+        text, problem = _script(folder / Path(entry["file"]).expanduser())
+        if problem:
+            found.append(Found(*document.place(at), dotted(at), problem))
         # What could not be read is told above; a stand-in keeps the schema from telling it again.
         entry["script"] = text or "#!unread"
         del entry["file"]
         document.places.setdefault((*at[:-1], "script"), document.place(at))
     return found
+
+
+def _script(path: Path) -> tuple[str, str]:
+    """(text, what is wrong with it) of a bootstrap script's file."""
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_SCRIPT_BYTES + 1)
+        text = raw.decode()
+    except OSError as cause:
+        return "", f"{path} cannot be read: {cause.strerror or cause}"
+    except UnicodeDecodeError:
+        return "", f"{path} is not UTF-8 text"
+    if len(raw) > MAX_SCRIPT_BYTES:
+        return "", f"{path} is larger than {MAX_SCRIPT_BYTES // 1024} KiB; put large things into the bucket"
+    return text, "" if text else f"{path} is empty"
 
 
 def _validated(model: type[S], document: Document) -> tuple[S | None, list[Found]]:
@@ -207,10 +206,6 @@ def _fields(model: type[BaseModel], path: Place) -> list[str]:
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
     """The model in an annotation such as ``tuple[DiskSpec, ...]``."""
-    if (
-        isinstance(annotation, type)
-        and not isinstance(annotation, types.GenericAlias)
-        and issubclass(annotation, BaseModel)
-    ):
-        return annotation
+    if not typing.get_args(annotation):
+        return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
     return next((found for part in typing.get_args(annotation) if (found := _model_in(part))), None)

@@ -58,8 +58,9 @@ class NetworkSpec(Schema):
     package_proxy: Annotated[str, StringConstraints(pattern=r"^(|(\{endpoint\}|[A-Za-z0-9.-]+):[0-9]{1,5})$")] = Field(
         default="",
         description=(
-            "HOST:PORT of an HTTP proxy through which bakes install packages; empty means directly. `{endpoint}` as the host "
-            "stands for the host of the profile's EC2 endpoint (the local cloud serves its proxy there); quote it in YAML."
+            "HOST:PORT of an HTTP proxy through which bakes install packages; empty means directly. `{endpoint}` as "
+            "the host stands for the host of the profile's EC2 endpoint (the local cloud serves its proxy there); "
+            "quote it in YAML."
         ),
         json_schema_extra=live(_BAKES),
     )
@@ -79,10 +80,8 @@ class MetastoreSpec(Schema):
 
     external: Annotated[str, StringConstraints(pattern=r"^(|thrift://[A-Za-z0-9.-]+:[0-9]{1,5})$")] = Field(
         default="",
-        description="thrift://HOST:PORT of a metastore that exists already; empty means the platform's own node serves one.",
-        json_schema_extra=refused(
-            "tables would be left behind in the other metastore; move them, then make another platform"
-        ),
+        description="thrift://HOST:PORT of a metastore that exists; empty means the platform's own node serves one.",
+        json_schema_extra=refused("tables would be left behind in the other metastore; make another platform"),
     )
     type: InstanceType = Field(
         default="t3.large",

@@ -117,7 +117,7 @@ class _Reader:
         if node.tag in _KEPT_AS_TEXT:
             return str(node.value)
         if node.tag in _SCALARS:
-            return self._construct.construct_object(node)  # type: ignore[no-untyped-call]
+            return self._construct.construct_object(node)
         self._wrong(node, path, f"the tag {node.tag} is not allowed here")
         return None
 
