@@ -1,0 +1,165 @@
+"""Launch the missing nodes of a cluster (or of the platform): configuration, interface, templates, fleets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hcluster.errors import CapacityError, NotFoundError
+from hcluster.flows.context import Context
+from hcluster.flows.gather import gather
+from hcluster.flows.records import resolve_release
+from hcluster.model import names
+from hcluster.model.events import Progress
+from hcluster.model.launch import Disk, FleetRequest, FleetResult, TemplateRequest
+from hcluster.model.node import Market
+from hcluster.model.user_data import UserData
+
+
+@dataclass(frozen=True, slots=True)
+class GroupPlan:
+    """One group of a launch: what is missing of it and of what it may be made."""
+
+    group: str
+    role: str
+    missing: int
+    types: tuple[str, ...]
+    market: Market
+    disks: tuple[Disk, ...]
+    alive: tuple[str, ...]
+    """Ids of the nodes that are there already."""
+    interface: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all groups of a launch stand on."""
+
+    cluster: str
+    launch: str
+    image: str
+    profile: str
+    security_group: str
+    subnets: tuple[str, ...]
+    release: str
+    """Digest of the Puppet release."""
+    tags: Mapping[str, str]
+
+
+def resolve_image(ctx: Context, wanted: str) -> str:
+    """An image id from an id, or from the name of a family: its newest image.
+
+    Raises:
+        NotFoundError: there is none.
+    """
+    if wanted.startswith("ami-"):
+        return ctx.images.image(wanted).id
+    tags = {names.TAG_PLATFORM: ctx.platform.name, names.TAG_IMAGE_NAME: wanted}
+    found = [image for image in ctx.images.images(tags) if image.state == "available"]
+    if not found:
+        raise NotFoundError(
+            f"there is no image {wanted} in {ctx.platform.region}", hint="run `hcluster ami bake`", reference="no-image"
+        )
+    return found[0].id
+
+
+def pin_release(ctx: Context, channel: str) -> str:
+    """The digest that the channel names now."""
+    return resolve_release(ctx.store, channel)
+
+
+def write_config(ctx: Context, ground: Ground, config: Mapping[str, object]) -> tuple[str, str]:
+    """Store what all nodes of the launch read at boot; (key, SHA-256)."""
+    body = json.dumps(config, sort_keys=True).encode()
+    digest = hashlib.sha256(body).hexdigest()
+    key = names.node_config_key(ground.cluster, ground.launch, digest)
+    ctx.store.put(key, body)
+    return key, digest
+
+
+def client_token(ground: Ground, plan: GroupPlan) -> str:
+    """The same for the same situation, so that a repeated call launches nothing twice; at most 64 characters."""
+    text = "\n".join((ground.cluster, ground.launch, plan.group, str(plan.missing), *sorted(plan.alive)))
+    return f"hc-{hashlib.sha256(text.encode()).hexdigest()[:48]}"
+
+
+def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tuple[str, str]) -> TemplateRequest:
+    """The launch template of a group."""
+    user_data = UserData(
+        platform=ctx.platform.name,
+        cluster=ground.cluster,
+        group=plan.group,
+        role=plan.role,
+        launch=ground.launch,
+        region=ctx.platform.region,
+        bucket=ctx.store.bucket,
+        s3_endpoint=ctx.store.endpoint(),
+        config_key=config[0],
+        config_sha256=config[1],
+        release_key=names.release_key(ground.release),
+        release_sha256=ground.release,
+    )
+    return TemplateRequest(
+        name=names.resource_name(ctx.platform.name, ground.cluster, plan.group),
+        image=ground.image,
+        instance_profile=ground.profile,
+        security_groups=(ground.security_group,),
+        user_data=user_data.render(),
+        tags={**ground.tags, names.TAG_GROUP: plan.group, names.TAG_ROLE: plan.role, "Name": f"{ground.cluster}-{plan.group}"},
+        interface=plan.interface,
+        disks=plan.disks,
+    )
+
+
+def launch(ctx: Context, ground: Ground, plans: Sequence[GroupPlan], config: Mapping[str, object]) -> list[str]:
+    """Launch what is missing, one fleet a group, side by side; ids of all nodes, old and new.
+
+    Raises:
+        CapacityError: a group got fewer nodes than it misses; what was launched stays.
+    """
+    stored = write_config(ctx, ground, config)
+    missing = [plan for plan in plans if plan.missing]
+    total = sum(plan.missing for plan in missing)
+    if missing:
+        ctx.report(Progress("launch", f"launching {total} nodes", 0, total))
+
+    def start(plan: GroupPlan) -> FleetResult:
+        request = template_request(ctx, ground, plan, stored)
+        template = ctx.compute.ensure_template(request)
+        return ctx.compute.create_fleet(
+            FleetRequest(
+                template=template,
+                count=plan.missing,
+                types=plan.types,
+                subnets=() if plan.interface else ground.subnets,
+                market=plan.market,
+                client_token=client_token(ground, plan),
+                tags=request.tags,
+            )
+        )
+
+    results = gather([lambda plan=plan: start(plan) for plan in missing])  # type: ignore[misc]
+    launched = [instance for result in results for instance in result.instances]
+    short = [
+        (plan, result) for plan, result in zip(missing, results, strict=True) if len(result.instances) < plan.missing
+    ]
+    if short:
+        raise _shortage(ground, short)
+    if missing:
+        ctx.report(Progress("launch", f"launched {len(launched)} nodes", total, total, "ok"))
+    return [*(name for plan in plans for name in plan.alive), *launched]
+
+
+def _shortage(ground: Ground, short: Sequence[tuple[GroupPlan, FleetResult]]) -> CapacityError:
+    lines = [
+        f"{plan.group}: {len(result.instances)} of {plan.missing} nodes; {code}: {message}"
+        for plan, result in short
+        for code, message in (result.errors or (("", "no reason given"),))
+    ]
+    return CapacityError(
+        f"the cloud did not launch all nodes of cluster {ground.cluster}",
+        context="\n".join(dict.fromkeys(lines)),
+        hint="name more instance types in the group's `types`, or `market: on-demand`, and run the same `up` again",
+    )

@@ -1,0 +1,258 @@
+"""What all clusters of a platform share: bucket, network, groups, roles, the platform node with the metastore."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+
+from hcluster.errors import ConflictError, HclusterError, NotFoundError
+from hcluster.flows.context import Context
+from hcluster.flows.down import remove
+from hcluster.flows.gather import gather
+from hcluster.flows.launch import GroupPlan, Ground, launch, pin_release, resolve_image
+from hcluster.flows.listing import node_views
+from hcluster.flows.reach import master
+from hcluster.flows.records import read_platform, write_platform
+from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
+from hcluster.model import names
+from hcluster.model.events import Progress
+from hcluster.model.node import Instance
+from hcluster.model.platform import PlatformRecord
+from hcluster.model.views import DownResult
+from hcluster.plan.access import node_policy
+from hcluster.plan.nodes import platform_config
+
+METASTORE_PORT = 9083
+LAUNCH = "standing"
+"""The platform node has one launch for its whole life."""
+
+
+def prepare(ctx: Context) -> PlatformRecord:
+    """Bucket, network, groups and roles; what exists is adopted. The record has no metastore yet.
+
+    Raises:
+        ConflictError: the bucket is somebody else's.
+        NotFoundError: the network does not exist.
+    """
+    tags = platform_tag(ctx)
+    ctx.report(Progress("bucket", f"bucket {ctx.store.bucket}"))
+    ctx.store.ensure_bucket(tags)
+    ctx.report(Progress("bucket", f"bucket {ctx.store.bucket}", state="ok"))
+    vpc, cidrs, subnets = network(ctx)
+    ctx.report(Progress("network", f"network {vpc} ({', '.join(cidrs)}), {len(subnets)} subnets", state="ok"))
+    teams = ctx.platform.teams
+    every = [*teams, names.PLATFORM_CLUSTER]
+
+    def group(name: str, allow_from: tuple[str, ...]) -> str:
+        return ctx.compute.ensure_security_group(
+            names.resource_name(ctx.platform.name, name),
+            vpc=vpc,
+            allow_from=allow_from,
+            allow_cidrs=cidrs,
+            tags={**tags, names.TAG_TEAM: name},
+        )
+
+    def profile(name: str) -> str:
+        policy = node_policy(ctx.store.bucket, platform_node=name == names.PLATFORM_CLUSTER)
+        return ctx.compute.ensure_instance_profile(
+            names.resource_name(ctx.platform.name, name, "node"), policy, tags={**tags, names.TAG_TEAM: name}
+        )
+
+    groups = dict(zip(teams, gather([lambda team=team: group(team, ()) for team in teams]), strict=True))  # type: ignore[misc]
+    groups[names.PLATFORM_CLUSTER] = group(names.PLATFORM_CLUSTER, tuple(groups.values()))
+    profiles = dict(zip(every, gather([lambda name=name: profile(name) for name in every]), strict=True))  # type: ignore[misc]
+    ctx.report(Progress("teams", f"roles and groups of {len(teams)} teams: {', '.join(teams)}", state="ok"))
+    return PlatformRecord(
+        name=ctx.platform.name,
+        bucket=ctx.store.bucket,
+        region=ctx.platform.region,
+        vpc=vpc,
+        network=cidrs,
+        subnets=subnets,
+        metastore_uri=ctx.platform.metastore.external,
+        groups=groups,
+        profiles=profiles,
+    )
+
+
+def network(ctx: Context) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """(VPC id, CIDR blocks, subnet ids) that the platform uses.
+
+    Raises:
+        NotFoundError: there is no such VPC.
+    """
+    wanted = ctx.platform.network
+    found = ctx.compute.default_network() if wanted.vpc == "default" else ctx.compute.network(wanted.vpc)
+    if found is None:
+        raise NotFoundError(
+            f"region {ctx.platform.region} has no default VPC",
+            hint="name a VPC in platform.yaml: `network: {vpc: vpc-…}`",
+            reference="no-network",
+        )
+    vpc, cidrs, subnets = found
+    return vpc, cidrs, wanted.subnets or subnets
+
+
+def up(ctx: Context, *, timeout: float = 600) -> PlatformRecord:
+    """Make or adopt everything that clusters need, and wait for the metastore; safe to repeat.
+
+    Raises:
+        NotFoundError: no network, image or Puppet release.
+        NodeFailedError, DeadlineError: the platform node did not come up.
+    """
+    record = prepare(ctx)
+    # Written before the node exists: from here on, publishing, doctor and `down` know what there is.
+    record = _keep_metastore(ctx, record)
+    node, record = _platform_node(ctx, record, timeout)
+    remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
+    try:
+        ctx.catalog.ensure_registry(remote, record.metastore_uri, ctx.store.bucket)
+    finally:
+        remote.close()
+    ctx.report(Progress("registry", "table hcluster.clusters", state="ok"))
+    return record
+
+
+def _keep_metastore(ctx: Context, record: PlatformRecord) -> PlatformRecord:
+    try:
+        earlier = read_platform(ctx.store)
+    except NotFoundError:
+        earlier = record
+    kept = replace(
+        record,
+        metastore_uri=record.metastore_uri or earlier.metastore_uri,
+        metastore_node=earlier.metastore_node,
+    )
+    write_platform(ctx.store, kept)
+    return kept
+
+
+def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tuple[Instance, PlatformRecord]:
+    alive = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER})
+    alive = _without_failed(ctx, alive)
+    if alive and alive[0].id == record.metastore_node:
+        wait_ready(ctx, names.PLATFORM_CLUSTER, [alive[0].id], timeout=timeout)
+        ctx.report(Progress("nodes", f"platform node {alive[0].id} is ready", 1, 1, "ok"))
+        return alive[0], record
+    image, release = gather(
+        [lambda: resolve_image(ctx, ctx.platform.images.name), lambda: pin_release(ctx, ctx.platform.puppet.channel)]
+    )
+    tags = _node_tags(ctx)
+    interface, _, host = ctx.compute.ensure_interface(
+        subnet=record.subnets[0],
+        groups=[record.groups[names.PLATFORM_CLUSTER]],
+        description=f"platform node of hcluster platform {ctx.platform.name}",
+        client_token=f"hc-{ctx.platform.name}-platform",
+        tags={**tags, names.TAG_GROUP: "platform"},
+    )
+    uri = ctx.platform.metastore.external or f"thrift://{host}:{METASTORE_PORT}"
+    record = replace(record, metastore_uri=uri)
+    ground = Ground(
+        cluster=names.PLATFORM_CLUSTER,
+        launch=LAUNCH,
+        image=image,
+        profile=record.profiles[names.PLATFORM_CLUSTER],
+        security_group=record.groups[names.PLATFORM_CLUSTER],
+        subnets=record.subnets,
+        release=release,
+        tags=tags,
+    )
+    plan = GroupPlan(
+        group="platform",
+        role="platform",
+        missing=0 if alive else 1,
+        types=(ctx.platform.metastore.type,),
+        market="on-demand",
+        disks=(),
+        alive=tuple(node.id for node in alive),
+        interface=interface,
+    )
+    instances = launch(ctx, ground, [plan], platform_config(record))
+    wait_ready(ctx, names.PLATFORM_CLUSTER, instances, timeout=timeout)
+    ctx.report(Progress("nodes", f"platform node {instances[0]} is ready", 1, 1, "ok"))
+    record = replace(record, metastore_node=instances[0])
+    write_platform(ctx.store, record)
+    return master(ctx, names.PLATFORM_CLUSTER), record
+
+
+def _without_failed(ctx: Context, alive: list[Instance]) -> list[Instance]:
+    """A platform node that reported a failure holds no data yet (it never was ready): end and replace it."""
+    checkins = ctx.checkins.listed(names.PLATFORM_CLUSTER) if alive else {}
+    failed = []
+    for node in alive:
+        phases = checkins.get(node.id, {})
+        last = latest_phase(phases)
+        if last and last.phase == "failed" and "ready" not in phases:
+            failed.append(node)
+    if failed:
+        ctx.compute.terminate([node.id for node in failed])
+        wait_gone(ctx, failed)
+    return [node for node in alive if node not in failed]
+
+
+def _node_tags(ctx: Context) -> dict[str, str]:
+    return {
+        **platform_tag(ctx),
+        names.TAG_CLUSTER: names.PLATFORM_CLUSTER,
+        names.TAG_LAUNCH: LAUNCH,
+        names.TAG_TEAM: names.PLATFORM_CLUSTER,
+        names.TAG_OWNER: ctx.principal.user,
+        "Name": f"{ctx.platform.name}-platform",
+    }
+
+
+def status(ctx: Context) -> dict[str, object]:
+    """The platform's record, its node with its phase, and how many clusters and nodes run.
+
+    Raises:
+        NotFoundError: there is no platform yet.
+    """
+    record = read_platform(ctx.store)
+    instances = ctx.compute.instances(platform_tag(ctx))
+    own = [node for node in instances if node.tags.get(names.TAG_CLUSTER) == names.PLATFORM_CLUSTER]
+    views = node_views(own, ctx.checkins.listed(names.PLATFORM_CLUSTER))
+    others = {node.tags.get(names.TAG_CLUSTER) for node in instances} - {names.PLATFORM_CLUSTER, None}
+    return {
+        **asdict(record),
+        "node": {"instance": views[0].instance.id, "state": views[0].instance.state, "phase": views[0].phase}
+        if views
+        else None,
+        "clusters": len(others),
+        "nodes": len(instances) - len(own),
+    }
+
+
+def down(ctx: Context, *, delete_data: bool) -> DownResult:
+    """End the platform node and remove groups and roles; the bucket stays unless ``delete_data``.
+
+    Raises:
+        ConflictError: clusters still run on it.
+    """
+    found = ctx.compute.instances(platform_tag(ctx), alive_only=False)
+    clusters = sorted({node.tags.get(names.TAG_CLUSTER, "") for node in found if node.alive} - {names.PLATFORM_CLUSTER, ""})
+    if clusters:
+        raise ConflictError(
+            f"clusters still run on platform {ctx.platform.name}: {', '.join(clusters)}",
+            hint="\n".join(f"hcluster down {name}" for name in clusters),
+            reference="platform-in-use",
+        )
+    own = {**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
+    removed = remove(ctx, own, [node for node in found if node.tags.get(names.TAG_CLUSTER) == names.PLATFORM_CLUSTER])
+    ctx.compute.delete_security_groups(platform_tag(ctx))
+    ctx.compute.delete_instance_profiles(platform_tag(ctx))
+    ctx.report(Progress("teams", "roles and groups removed", state="ok"))
+    _forget(ctx, delete_data=delete_data)
+    return DownResult(ctx.platform.name, removed.terminated, removed.interfaces, removed.templates, removed.volumes)
+
+
+def _forget(ctx: Context, *, delete_data: bool) -> None:
+    if delete_data:
+        ctx.store.delete_bucket()
+        ctx.report(Progress("bucket", f"bucket {ctx.store.bucket} and everything in it deleted", state="ok"))
+        return
+    try:
+        ctx.store.delete_prefix(names.checkins_prefix(names.PLATFORM_CLUSTER))
+        ctx.store.delete(names.PLATFORM_KEY)
+    except HclusterError as cause:
+        ctx.report(Progress("bucket", f"bucket {ctx.store.bucket} was not reached: {cause.message}", state="failed"))
+        return
+    ctx.report(Progress("bucket", f"bucket {ctx.store.bucket} keeps its data", state="ok"))

@@ -1,0 +1,206 @@
+"""Create a cluster, or continue where an earlier ``up`` was cut off."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from datetime import UTC, datetime
+
+from hcluster.errors import DeniedError, HclusterError, NotFoundError, UsageError
+from hcluster.flows.context import Context
+from hcluster.flows.gather import gather
+from hcluster.flows.launch import GroupPlan, Ground, launch, pin_release, resolve_image
+from hcluster.flows.listing import show
+from hcluster.flows.records import Claim, claim, read_claim, read_platform
+from hcluster.flows.registry import ready_row
+from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
+from hcluster.model import names
+from hcluster.model.events import Progress
+from hcluster.model.launch import Disk
+from hcluster.model.node import Instance
+from hcluster.model.platform import PlatformRecord
+from hcluster.model.views import ClusterView
+from hcluster.plan.changes import changes
+from hcluster.plan.nodes import node_config
+from hcluster.spec.cluster import ClusterSpec
+
+
+def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
+    """Bring ``spec`` up and wait until every node is ready; safe to repeat at any point.
+
+    The number of calls does not grow with the nodes: one interface, a template and a fleet a group, two listings a poll.
+
+    Raises:
+        DeniedError: the spec's team is not the caller's.
+        ConflictError: somebody else holds the name.
+        NotFoundError: no platform, image or release.
+        UsageError: the changed spec holds a change that is refused.
+        CapacityError, NodeFailedError, DeadlineError: not all nodes came; what exists stays, and is named.
+    """
+    _check_team(ctx, spec)
+    record = read_platform(ctx.store)
+    if spec.team not in record.profiles:
+        raise NotFoundError(
+            f"the platform has no role and security group for team {spec.team} yet", hint="run `hcluster platform up`"
+        )
+    image, release = gather(
+        [lambda: resolve_image(ctx, spec.image), lambda: pin_release(ctx, spec.puppet.channel)]
+    )
+    held = _claim(ctx, spec)
+    try:
+        ground = Ground(
+            cluster=spec.name,
+            launch=held.launch,
+            image=image,
+            profile=record.profiles[spec.team],
+            security_group=record.groups[spec.team],
+            subnets=record.subnets,
+            release=release,
+            tags=cluster_tags(ctx, spec, held),
+        )
+        return _bring_up(ctx, spec, record, ground, held, timeout)
+    except HclusterError as cause:
+        _explain(ctx, spec.name, cause)
+        raise
+
+
+def _check_team(ctx: Context, spec: ClusterSpec) -> None:
+    if spec.team != ctx.principal.team:
+        raise DeniedError(
+            f"cluster {spec.name} is for team {spec.team}, you act for team {ctx.principal.team}",
+            hint=f"if that is your team: HCLUSTER_TEAM={spec.team} hcluster up …",
+            reference="other-team",
+        )
+
+
+def cluster_tags(ctx: Context, spec: ClusterSpec, held: Claim) -> dict[str, str]:
+    """Tags of every resource of a launch; hcluster's own win."""
+    return {
+        **spec.tags,
+        names.TAG_PLATFORM: ctx.platform.name,
+        names.TAG_CLUSTER: spec.name,
+        names.TAG_LAUNCH: held.launch,
+        names.TAG_TEAM: spec.team,
+        names.TAG_OWNER: held.owner,
+    }
+
+
+def _claim(ctx: Context, spec: ClusterSpec) -> Claim:
+    now = ctx.clock.now()
+    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dt%H%M%S")
+    wanted = Claim(
+        cluster=spec.name,
+        team=spec.team,
+        owner=spec.owner or ctx.principal.user,
+        launch=f"{stamp}-{secrets.token_hex(2)}",
+        created=now,
+        spec=json.loads(spec.to_json()),
+    )
+    earlier = read_claim(ctx.store, spec.name)
+    if earlier and (earlier[0].team, earlier[0].owner) == (wanted.team, wanted.owner):
+        _say_changes(ctx, ClusterSpec.from_json(json.dumps(earlier[0].spec)), spec)
+    held = claim(ctx.store, wanted)
+    text = f"launch {held.launch}" if held.launch == wanted.launch else f"continuing launch {held.launch}"
+    ctx.report(Progress("claim", f"{spec.name} of team {spec.team}: {text}", state="ok"))
+    return held
+
+
+def _say_changes(ctx: Context, old: ClusterSpec, new: ClusterSpec) -> None:
+    found = changes(old, new)
+    refused = [change for change in found if change.policy == "refused"]
+    if refused:
+        raise UsageError(
+            f"cluster {new.name} exists, and its {', '.join(change.field for change in refused)} cannot be changed",
+            context="\n".join(f"{change.field}: {change.reason}" for change in refused),
+            hint=f"undo the change, or `hcluster down {new.name}` first",
+            reference="change-refused",
+        )
+    for change in found:
+        ctx.report(Progress(f"change {change.field}", f"{change.field}: {change.policy} ({change.reason})", state="ok"))
+
+
+def _bring_up(
+    ctx: Context, spec: ClusterSpec, record: PlatformRecord, ground: Ground, held: Claim, timeout: float
+) -> ClusterView:
+    alive = _healthy(ctx, spec.name)
+    interface, _, master_host = ctx.compute.ensure_interface(
+        subnet=record.subnets[0],
+        groups=[ground.security_group],
+        description=f"master of hcluster cluster {spec.name}",
+        client_token=f"hc-{held.launch}-master",
+        tags={**ground.tags, names.TAG_GROUP: "master", "Name": f"{spec.name}-master"},
+    )
+    plans = group_plans(spec, alive, interface)
+    config = node_config(spec, record, master_host=master_host)
+    instances = launch(ctx, ground, plans, config)
+    wait_ready(ctx, spec.name, instances, timeout=timeout)
+    view = show(ctx, spec.name)
+    _register(ctx, held, view, ground)
+    ctx.report(Progress("nodes", f"{len(instances)} nodes ready", len(instances), len(instances), "ok"))
+    return view
+
+
+def group_plans(spec: ClusterSpec, alive: list[Instance], interface: str) -> list[GroupPlan]:
+    """What each group misses. Pure."""
+    plans = []
+    for name, group in spec.groups().items():
+        there = tuple(node.id for node in alive if node.tags.get(names.TAG_GROUP) == name)
+        if not group.count and not there:
+            continue
+        plans.append(
+            GroupPlan(
+                group=name,
+                role=name,
+                missing=max(0, group.count - len(there)),
+                types=group.types,
+                market=group.market,
+                disks=tuple(Disk(disk.size_gib, disk.type) for disk in group.disks),
+                alive=there,
+                interface=interface if name == "master" else "",
+            )
+        )
+    return plans
+
+
+def _healthy(ctx: Context, cluster: str) -> list[Instance]:
+    """Nodes to keep: those that are there; those that reported a failure are ended first and replaced."""
+    alive = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: cluster})
+    if not alive:
+        return []
+    checkins = ctx.checkins.listed(cluster)
+    phases = {node.id: latest_phase(checkins.get(node.id, {})) for node in alive}
+    failed = [node for node in alive if (last := phases[node.id]) and last.phase == "failed"]
+    if failed:
+        ctx.report(Progress("replace", f"replacing {len(failed)} failed nodes"))
+        ctx.compute.terminate([node.id for node in failed])
+        wait_gone(ctx, failed)
+        ctx.report(Progress("replace", f"{len(failed)} failed nodes ended", state="ok"))
+    gone = {node.id for node in failed}
+    return [node for node in alive if node.id not in gone]
+
+
+def _register(ctx: Context, held: Claim, view: ClusterView, ground: Ground) -> None:
+    """Write the launch's record and its row of ``hcluster.clusters``."""
+    row = ready_row(held, view, image=ground.image, release=ground.release, now=ctx.clock.now())
+    gather(
+        [
+            lambda: ctx.store.put(names.launch_key(held.cluster, held.launch), row),
+            lambda: ctx.store.put(names.registry_key(held.cluster, held.launch), row),
+        ]
+    )
+
+
+def _explain(ctx: Context, name: str, cause: HclusterError) -> None:
+    """Add to an error what exists now and the commands that go on from here."""
+    try:
+        inventory = ctx.compute.inventory({**platform_tag(ctx), names.TAG_CLUSTER: name})
+        exists = ", ".join(f"{count} {what}" for what, count in inventory.items() if count) or "nothing but the name"
+    except HclusterError:
+        exists = "unknown, the cloud does not answer"
+    lines = [cause.hint] if cause.hint else []
+    lines += [
+        f"what exists now: {exists}",
+        "continue: the same `hcluster up` again",
+        f"remove: `hcluster down {name}`",
+    ]
+    cause.hint = "\n".join(lines)
