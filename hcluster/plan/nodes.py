@@ -1,4 +1,4 @@
-"""What the nodes of a launch are told: one configuration for all of them, whatever their number."""
+"""What all nodes of a launch are told: the part of their configuration that is not of one node."""
 
 from __future__ import annotations
 
@@ -7,28 +7,45 @@ from hcluster.model.platform import PlatformRecord
 from hcluster.spec.cluster import ClusterSpec
 
 DATA_DIRS = ("/var/lib/hadoop",)
+"""Where HDFS and YARN keep their files on a node."""
+
+PLATFORM_TEAM = PLATFORM_CLUSTER
+"""The platform's node belongs to no team of the platform."""
 
 
 def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str) -> dict[str, object]:
-    """The object that every node of a cluster's launch reads at boot; keys as ``hcluster.node.config`` takes them over."""
+    """The object at ``names.node_config_key``, as ``hcluster.node.config.hiera`` reads it.
+
+    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first.
+    """
     return {
+        "platform": record.name,
+        "cluster": spec.name,
         "team": spec.team,
+        "bucket": record.bucket,
+        "region": record.region,
         "master_host": master_host,
         "metastore_uri": record.metastore_uri,
         "workers": spec.core.count + spec.task.count,
         "core_nodes": spec.core.count,
         "data_dirs": list(DATA_DIRS),
-        "site": {name: dict(values) for name, values in spec.site.items()},
-        "bootstrap": [{"name": item.name, "script": item.script, "args": list(item.args)} for item in spec.bootstrap],
+        "site": {file: dict(properties) for file, properties in spec.site.items()},
+        "bootstrap": [
+            {"name": script.name, "script": script.script, "args": list(script.args)} for script in spec.bootstrap
+        ],
     }
 
 
-def platform_config(record: PlatformRecord) -> dict[str, object]:
-    """The same for the platform node."""
+def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str, object]:
+    """The same for the platform's own node, which serves the metastore unless that is external."""
     return {
-        "team": PLATFORM_CLUSTER,
+        "platform": record.name,
+        "cluster": PLATFORM_CLUSTER,
+        "team": PLATFORM_TEAM,
+        "bucket": record.bucket,
+        "region": record.region,
         "master_host": "",
-        "metastore_uri": record.metastore_uri,
+        "metastore_uri": record.metastore_uri or f"thrift://{node_host}:9083",
         "workers": 0,
         "core_nodes": 0,
         "data_dirs": list(DATA_DIRS),
