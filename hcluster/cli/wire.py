@@ -1,0 +1,87 @@
+"""The one composition root: joins adapters, ports and flows."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hcluster.model.events import Report, silent
+
+if TYPE_CHECKING:
+    from hcluster.aws.session import AwsSession
+    from hcluster.cli.config import CliState
+    from hcluster.flows.context import Context
+    from hcluster.spec.platform import PlatformSpec
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+
+def session(platform: PlatformSpec, platform_file: Path) -> AwsSession:
+    """The AWS session of a platform; ``aws.directory`` is relative to its file."""
+    from hcluster.aws.session import AwsSession  # noqa: PLC0415
+
+    directory = platform.aws.directory
+    return AwsSession(
+        platform.aws.profile,
+        (platform_file.resolve().parent / directory).resolve() if directory else None,
+        platform.region,
+    )
+
+
+def context(state: CliState, report: Report = silent) -> Context:
+    """Everything a flow needs, for the platform and the caller of this command; no call is made yet."""
+    from hcluster.aws.checkins import S3CheckIns  # noqa: PLC0415
+    from hcluster.aws.compute import Ec2Compute  # noqa: PLC0415
+    from hcluster.aws.images import Ec2Images  # noqa: PLC0415
+    from hcluster.aws.objects import S3ObjectStore  # noqa: PLC0415
+    from hcluster.cli import config  # noqa: PLC0415
+    from hcluster.flows.context import Context  # noqa: PLC0415
+    from hcluster.metastore.registry import MetastoreCatalog  # noqa: PLC0415
+    from hcluster.remote.connector import SshConnector  # noqa: PLC0415
+    from hcluster.spec.load import load_platform  # noqa: PLC0415
+
+    platform_file = config.platform_file(state)
+    platform = load_platform(platform_file)
+    aws = session(platform, platform_file)
+    clock = SystemClock()
+    compute = Ec2Compute(aws, clock)
+    store = S3ObjectStore(aws, platform.bucket)
+    checkins = S3CheckIns(store)
+
+    @cache
+    def cidrs() -> tuple[str, ...]:
+        wanted = platform.network.vpc
+        found = compute.default_network() if wanted == "default" else compute.network(wanted)
+        return found[1] if found else ()
+
+    return Context(
+        platform=platform,
+        principal=config.principal(state, lambda: compute.caller()[1]),
+        compute=compute,
+        images=Ec2Images(aws),
+        store=store,
+        checkins=checkins,
+        connector=SshConnector(
+            checkins=checkins,
+            compute=compute,
+            clock=clock,
+            network_cidrs=cidrs,
+            ssh_user=platform.network.ssh_user,
+            bastion=platform.network.bastion,
+        ),
+        catalog=MetastoreCatalog(),
+        clock=clock,
+        report=report,
+    )
