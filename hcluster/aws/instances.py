@@ -1,0 +1,123 @@
+"""Instances: what runs, ending it, its console, its keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+
+from botocore.exceptions import ClientError
+
+from hcluster.aws.codes import code_of
+from hcluster.aws.part import Part, Record, carries, chunks, demand_tags, tag_filters, tags_of
+from hcluster.errors import CloudError, NotFoundError
+from hcluster.model.node import Instance
+
+ALIVE = ("pending", "running")
+TERMINATE_AT_ONCE = 1000
+"""EC2's limit of ids in one TerminateInstances call."""
+FILTER_VALUES = 200
+"""EC2's limit of values in one filter."""
+
+
+class Instances(Part):
+    """The instances of the account that carry our tags."""
+
+    def instances(self, tags: Mapping[str, str], *, alive_only: bool = True) -> list[Instance]:
+        """Instances that carry all ``tags`` (all pages). ``alive_only``: pending and running ones only."""
+        filters = tag_filters(tags)
+        if alive_only:
+            filters.append({"Name": "instance-state-name", "Values": list(ALIVE)})
+        found = [
+            _instance(record)
+            for reservation in self._pages("listing instances", "describe_instances", "Reservations", Filters=filters)
+            for record in reservation["Instances"]
+            if carries(record, tags)
+        ]
+        # The server filters by a state that it may have looked up before it made the answer.
+        return [one for one in found if one.alive or not alive_only]
+
+    def terminate(self, instances: Sequence[str]) -> None:
+        """Terminate; ids that are gone already are no error."""
+        for some in chunks(list(dict.fromkeys(instances)), TERMINATE_AT_ONCE):
+            try:
+                self._terminate(some)
+            except NotFoundError:
+                # One unknown id fails the whole call and ends nothing: name only those that exist.
+                self._terminate(self._existing(some))
+
+    def console(self, instance: str) -> str:
+        """The latest console output, "" when there is none yet. Raises NotFoundError for an unknown instance."""
+        with self._session.call(f"reading the console of {instance}"):
+            try:
+                answer = self._ec2().get_console_output(InstanceId=instance, Latest=True)
+            except ClientError as failure:
+                # Only instance types on Nitro can give the latest output at any time.
+                if code_of(failure) not in ("UnsupportedOperation", "InvalidParameterCombination"):
+                    raise
+                answer = self._ec2().get_console_output(InstanceId=instance)
+        return str(answer.get("Output") or "")
+
+    def delete_volumes(self, tags: Mapping[str, str]) -> int:
+        """Delete available volumes with ``tags``; how many."""
+        demand_tags(tags, "deleting volumes")
+        filters = [*tag_filters(tags), {"Name": "status", "Values": ["available"]}]
+        found = [
+            str(record["VolumeId"])
+            for record in self._pages("listing volumes", "describe_volumes", "Volumes", Filters=filters)
+            if carries(record, tags)
+        ]
+        return sum(self._delete_volume(volume) for volume in found)
+
+    def push_ssh_key(self, instance: str, user: str, public_key: str) -> None:
+        """EC2 Instance Connect: ``public_key`` opens ``user`` for 60 s. Raises NotFoundError."""
+        what = f"pushing an SSH key to {instance}"
+        with self._session.call(what):
+            answer = self._session.client("ec2-instance-connect").send_ssh_public_key(
+                InstanceId=instance, InstanceOSUser=user, SSHPublicKey=public_key
+            )
+        if not answer.get("Success"):
+            raise CloudError(f"{what}: EC2 Instance Connect did not take it", context=str(answer.get("RequestId", "")))
+
+    def _terminate(self, instances: Sequence[str]) -> None:
+        if instances:
+            with self._session.call(f"terminating {len(instances)} instances"):
+                self._ec2().terminate_instances(InstanceIds=list(instances))
+
+    def _existing(self, instances: Sequence[str]) -> list[str]:
+        return [
+            str(record["InstanceId"])
+            for some in chunks(instances, FILTER_VALUES)
+            for reservation in self._pages(
+                "listing instances",
+                "describe_instances",
+                "Reservations",
+                Filters=[{"Name": "instance-id", "Values": list(some)}],
+            )
+            for record in reservation["Instances"]
+        ]
+
+    def _delete_volume(self, volume: str) -> bool:
+        try:
+            with self._session.call(f"deleting volume {volume}"):
+                self._ec2().delete_volume(VolumeId=volume)
+        except NotFoundError:
+            return False
+        return True
+
+
+def _instance(record: Record) -> Instance:
+    state = str(record["State"]["Name"])
+    reason = str((record.get("StateReason") or {}).get("Message") or record.get("StateTransitionReason") or "")
+    return Instance(
+        id=str(record["InstanceId"]),
+        state=state,
+        private_ip=str(record.get("PrivateIpAddress") or ""),
+        private_dns=str(record.get("PrivateDnsName") or ""),
+        type=str(record["InstanceType"]),
+        zone=str((record.get("Placement") or {}).get("AvailabilityZone") or ""),
+        market="spot" if record.get("InstanceLifecycle") == "spot" else "on-demand",
+        image=str(record.get("ImageId") or ""),
+        launched=record["LaunchTime"].astimezone(UTC),
+        tags=tags_of(record),
+        reason="" if state in ALIVE else reason,
+    )
