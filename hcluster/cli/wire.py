@@ -28,33 +28,28 @@ class SystemClock:
         time.sleep(seconds)
 
 
-def session(platform: PlatformSpec, platform_file: Path) -> AwsSession:
-    """The AWS session of a platform; ``aws.directory`` is relative to its file."""
-    from hcluster.aws.session import AwsSession  # noqa: PLC0415
+def session(platform: PlatformSpec) -> AwsSession:
+    """The AWS session of a platform."""
+    from hcluster.aws.session import AwsSession
 
     directory = platform.aws.directory
-    return AwsSession(
-        platform.aws.profile,
-        (platform_file.resolve().parent / directory).resolve() if directory else None,
-        platform.region,
-    )
+    return AwsSession(platform.aws.profile, Path(directory) if directory else None, platform.region)
 
 
 def context(state: CliState, report: Report = silent) -> Context:
     """Everything a flow needs, for the platform and the caller of this command; no call is made yet."""
-    from hcluster.aws.checkins import S3CheckIns  # noqa: PLC0415
-    from hcluster.aws.compute import Ec2Compute  # noqa: PLC0415
-    from hcluster.aws.images import Ec2Images  # noqa: PLC0415
-    from hcluster.aws.objects import S3ObjectStore  # noqa: PLC0415
-    from hcluster.cli import config  # noqa: PLC0415
-    from hcluster.flows.context import Context  # noqa: PLC0415
-    from hcluster.metastore.registry import MetastoreCatalog  # noqa: PLC0415
-    from hcluster.remote.connector import SshConnector  # noqa: PLC0415
-    from hcluster.spec.load import load_platform  # noqa: PLC0415
+    from hcluster.aws.checkins import S3CheckIns
+    from hcluster.aws.compute import Ec2Compute
+    from hcluster.aws.images import Ec2Images
+    from hcluster.aws.objects import S3ObjectStore
+    from hcluster.cli import config
+    from hcluster.flows.context import Context
+    from hcluster.metastore.registry import MetastoreCatalog
+    from hcluster.remote.connector import SshConnector
+    from hcluster.spec.load import load_platform
 
-    platform_file = config.platform_file(state)
-    platform = load_platform(platform_file)
-    aws = session(platform, platform_file)
+    platform = load_platform(config.platform_file(state))
+    aws = session(platform)
     clock = SystemClock()
     compute = Ec2Compute(aws, clock)
     store = S3ObjectStore(aws, platform.bucket)

@@ -16,14 +16,17 @@ from hcluster.spec.cluster import ClusterSpec
 
 
 def doctor(ctx: Context, spec: ClusterSpec | None = None) -> list[Finding]:
-    """One finding a check, in the order in which an ``up`` would meet them; nothing is changed and nothing is raised."""
+    """One finding a check, in the order in which an ``up`` would meet them; nothing is changed, nothing raised."""
     checks: list[tuple[str, Callable[[], str]]] = [
         ("credentials", lambda: _credentials(ctx)),
         ("bucket", lambda: _bucket(ctx)),
         ("network", lambda: _network(ctx)),
         ("image", lambda: f"{resolve_image(ctx, spec.image if spec else ctx.platform.images.name)} is available"),
         ("release", lambda: _release(ctx, spec)),
-        ("platform", lambda: f"made for teams {', '.join(t for t in read_platform(ctx.store).profiles if t != 'platform')}"),
+        (
+            "platform",
+            lambda: f"made for teams {_teams(ctx)}",
+        ),
         ("metastore", lambda: _metastore(ctx)),
     ]
     if spec:
@@ -82,3 +85,7 @@ def _team(ctx: Context, spec: ClusterSpec) -> str:
             f"the spec is for team {spec.team}, you act for {ctx.principal.team}", hint=f"set HCLUSTER_TEAM={spec.team}"
         )
     return f"{spec.team} has its role and group"
+
+
+def _teams(ctx: Context) -> str:
+    return ", ".join(sorted(set(read_platform(ctx.store).profiles) - {names.PLATFORM_CLUSTER}))

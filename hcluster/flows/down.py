@@ -43,12 +43,9 @@ def down(ctx: Context, name: str) -> DownResult:
     removed = remove(ctx, tags, found)
     if held:
         _close(ctx, held[0])
-    gather(
-        [
-            lambda: ctx.store.delete_prefix(names.checkins_prefix(name)),
-            lambda: ctx.store.delete(names.spec_key(name)) or 0,
-        ]
-    )
+    ctx.store.delete_prefix(names.checkins_prefix(name))
+    # Last, so that until everything else is gone the name stays taken and `down` can be repeated.
+    ctx.store.delete(names.spec_key(name))
     return DownResult(name, removed.terminated, removed.interfaces, removed.templates, removed.volumes)
 
 
@@ -78,7 +75,7 @@ def _own(ctx: Context, name: str, found: list[Instance], claim: Claim | None) ->
     if others:
         raise DeniedError(
             f"cluster {name} belongs to team {', '.join(sorted(others))}, you act for team {ctx.principal.team}",
-            hint=f"if that is your team: HCLUSTER_TEAM={sorted(others)[0]} hcluster down {name}",
+            hint=f"if that is your team: HCLUSTER_TEAM={min(others)} hcluster down {name}",
             reference="other-team",
         )
 

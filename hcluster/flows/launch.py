@@ -107,7 +107,12 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         instance_profile=ground.profile,
         security_groups=(ground.security_group,),
         user_data=user_data.render(),
-        tags={**ground.tags, names.TAG_GROUP: plan.group, names.TAG_ROLE: plan.role, "Name": f"{ground.cluster}-{plan.group}"},
+        tags={
+            **ground.tags,
+            names.TAG_GROUP: plan.group,
+            names.TAG_ROLE: plan.role,
+            "Name": f"{ground.cluster}-{plan.group}",
+        },
         interface=plan.interface,
         disks=plan.disks,
     )

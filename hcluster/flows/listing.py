@@ -51,9 +51,7 @@ def nodes(ctx: Context, name: str) -> tuple[NodeView, ...]:
     return show(ctx, name).nodes
 
 
-def node_views(
-    instances: Sequence[Instance], checkins: Mapping[str, Mapping[str, CheckIn]]
-) -> tuple[NodeView, ...]:
+def node_views(instances: Sequence[Instance], checkins: Mapping[str, Mapping[str, CheckIn]]) -> tuple[NodeView, ...]:
     """Instances joined with their latest check-in, the master first."""
     views = []
     for instance in instances:
@@ -65,8 +63,18 @@ def node_views(
 
 
 def _view(ctx: Context, name: str, instances: Sequence[Instance]) -> ClusterView:
-    checkins, held = gather([lambda: ctx.checkins.listed(name), lambda: read_claim(ctx.store, name)])  # type: ignore[list-item]
-    return assemble(name, instances, checkins, held[0] if held else None)  # type: ignore[arg-type,index]
+    checkins: dict[str, dict[str, CheckIn]] = {}
+    held: list[Claim] = []
+
+    def read_checkins() -> None:
+        checkins.update(ctx.checkins.listed(name))
+
+    def read_held() -> None:
+        found = read_claim(ctx.store, name)
+        held.extend([found[0]] if found else [])
+
+    gather([read_checkins, read_held])
+    return assemble(name, instances, checkins, held[0] if held else None)
 
 
 def assemble(

@@ -8,7 +8,7 @@ from hcluster.errors import ConflictError, HclusterError, NotFoundError
 from hcluster.flows.context import Context
 from hcluster.flows.down import remove
 from hcluster.flows.gather import gather
-from hcluster.flows.launch import GroupPlan, Ground, launch, pin_release, resolve_image
+from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import node_views
 from hcluster.flows.reach import master
 from hcluster.flows.records import read_platform, write_platform
@@ -18,8 +18,8 @@ from hcluster.model.events import Progress
 from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import DownResult
-from hcluster.plan.access import node_policy
-from hcluster.plan.nodes import platform_config
+from hcluster.plan.access import platform_policy, team_policy
+from hcluster.plan.nodes import platform_node_config
 
 METASTORE_PORT = 9083
 LAUNCH = "standing"
@@ -52,7 +52,8 @@ def prepare(ctx: Context) -> PlatformRecord:
         )
 
     def profile(name: str) -> str:
-        policy = node_policy(ctx.store.bucket, platform_node=name == names.PLATFORM_CLUSTER)
+        policy_of = platform_policy if name == names.PLATFORM_CLUSTER else team_policy
+        policy = policy_of(ctx.store.bucket, ctx.platform.region)
         return ctx.compute.ensure_instance_profile(
             names.resource_name(ctx.platform.name, name, "node"), policy, tags={**tags, names.TAG_TEAM: name}
         )
@@ -166,7 +167,7 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
         alive=tuple(node.id for node in alive),
         interface=interface,
     )
-    instances = launch(ctx, ground, [plan], platform_config(record))
+    instances = launch(ctx, ground, [plan], platform_node_config(record, node_host=host))
     wait_ready(ctx, names.PLATFORM_CLUSTER, instances, timeout=timeout)
     ctx.report(Progress("nodes", f"platform node {instances[0]} is ready", 1, 1, "ok"))
     record = replace(record, metastore_node=instances[0])
@@ -228,7 +229,9 @@ def down(ctx: Context, *, delete_data: bool) -> DownResult:
         ConflictError: clusters still run on it.
     """
     found = ctx.compute.instances(platform_tag(ctx), alive_only=False)
-    clusters = sorted({node.tags.get(names.TAG_CLUSTER, "") for node in found if node.alive} - {names.PLATFORM_CLUSTER, ""})
+    clusters = sorted(
+        {node.tags.get(names.TAG_CLUSTER, "") for node in found if node.alive} - {names.PLATFORM_CLUSTER, ""}
+    )
     if clusters:
         raise ConflictError(
             f"clusters still run on platform {ctx.platform.name}: {', '.join(clusters)}",

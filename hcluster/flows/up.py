@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from hcluster.errors import DeniedError, HclusterError, NotFoundError, UsageError
 from hcluster.flows.context import Context
 from hcluster.flows.gather import gather
-from hcluster.flows.launch import GroupPlan, Ground, launch, pin_release, resolve_image
+from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import show
 from hcluster.flows.records import Claim, claim, read_claim, read_platform
 from hcluster.flows.registry import ready_row
@@ -28,7 +28,8 @@ from hcluster.spec.cluster import ClusterSpec
 def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
     """Bring ``spec`` up and wait until every node is ready; safe to repeat at any point.
 
-    The number of calls does not grow with the nodes: one interface, a template and a fleet a group, two listings a poll.
+    The number of calls does not grow with the nodes: one interface, a template and a fleet a
+    group, two listings a poll.
 
     Raises:
         DeniedError: the spec's team is not the caller's.
@@ -43,9 +44,7 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
         raise NotFoundError(
             f"the platform has no role and security group for team {spec.team} yet", hint="run `hcluster platform up`"
         )
-    image, release = gather(
-        [lambda: resolve_image(ctx, spec.image), lambda: pin_release(ctx, spec.puppet.channel)]
-    )
+    image, release = gather([lambda: resolve_image(ctx, spec.image), lambda: pin_release(ctx, spec.puppet.channel)])
     held = _claim(ctx, spec)
     try:
         ground = Ground(

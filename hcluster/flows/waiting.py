@@ -80,7 +80,8 @@ def _late(ctx: Context, cluster: str, phases: Mapping[str, CheckIn | None], time
     first = phases[late[0]]
     where = f"last heard of in phase {first.phase}" if first else "never heard of"
     return DeadlineError(
-        f"{len(late)} of {len(phases)} nodes of cluster {cluster} are not ready after {timeout:.0f} s; {late[0]} was {where}",
+        f"{len(late)} of {len(phases)} nodes of cluster {cluster} are not ready after {timeout:.0f} s; "
+        f"{late[0]} was {where}",
         context=console_tail(ctx, late[0]),
         reference="node-silent",
     )
@@ -110,7 +111,8 @@ def wait_gone(ctx: Context, instances: Sequence[Instance], *, timeout: float = 1
         ctx.report(Progress("terminate", "waiting for nodes to end", len(instances) - len(pending), len(instances)))
         if pending and ctx.clock.now() > end:
             raise DeadlineError(
-                f"{len(pending)} nodes are still there {timeout:.0f} s after they were terminated: {', '.join(sorted(pending)[:5])}",
+                f"{len(pending)} nodes are still there {timeout:.0f} s after they were terminated: "
+                f"{', '.join(sorted(pending)[:5])}",
                 hint="run the same command again",
             )
         if pending:

@@ -44,4 +44,6 @@ class UserData:
         try:
             return UserData(**json.loads(text)["hcluster"])
         except (ValueError, KeyError, TypeError) as cause:
-            raise IntegrityError("the user-data of this node was not written by hcluster", context=str(cause)) from cause
+            raise IntegrityError(
+                "the user-data of this node was not written by hcluster", context=str(cause)
+            ) from cause

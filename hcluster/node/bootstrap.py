@@ -124,7 +124,9 @@ def run_scripts(scripts: object, paths: Paths, environment: Mapping[str, str]) -
         write(done, f"{time.time()}\n")
 
 
-def prepare(user_data: UserData, identity: Identity, bucket: Bucket, marks: Marks, paths: Paths) -> Mapping[str, object]:
+def prepare(
+    user_data: UserData, identity: Identity, bucket: Bucket, marks: Marks, paths: Paths
+) -> Mapping[str, object]:
     """Fetch and verify, write the Hiera layer; returns the launch's configuration."""
     marks.enter("fetch")
     shared: Mapping[str, object] = json.loads(bucket.fetch(user_data.config_key, user_data.config_sha256))

@@ -16,8 +16,8 @@ class Bucket:
 
     def __init__(self, bucket: str, region: str, endpoint: str) -> None:
         # Imported here: `hcluster-node --help` and the unit tests of other parts need no SDK.
-        import botocore.session  # noqa: PLC0415
-        from botocore.config import Config  # noqa: PLC0415
+        import botocore.session
+        from botocore.config import Config
 
         self.name = bucket
         self._client: Any = botocore.session.Session().create_client(
@@ -40,7 +40,7 @@ class Bucket:
             IntegrityError: the bytes are not the expected ones.
             NotFoundError, DeniedError, UnreachableError: it cannot be read.
         """
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, ClientError
 
         where = f"s3://{self.name}/{key}"
         try:

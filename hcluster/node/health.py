@@ -72,9 +72,7 @@ def wait(checks: list[Check], deadline_seconds: float, logs: Path = Path("/var/l
                 raise NodeFailedError(f"{check.unit} failed", context=_log_of(check, logs))
         if pending and time.monotonic() > end:
             missing = ", ".join(f"{check.unit} (port {check.port})" for check in pending)
-            raise DeadlineError(
-                f"not up after {deadline_seconds:.0f} s: {missing}", context=_log_of(pending[0], logs)
-            )
+            raise DeadlineError(f"not up after {deadline_seconds:.0f} s: {missing}", context=_log_of(pending[0], logs))
         if pending:
             time.sleep(POLL_SECONDS)
     return marks
@@ -86,7 +84,11 @@ def _log_of(check: Check, logs: Path) -> str:
     if text:
         return text
     journal = subprocess.run(
-        ["journalctl", "--no-pager", "-n", "40", "-u", check.unit], capture_output=True, text=True, check=False, timeout=20
+        ["journalctl", "--no-pager", "-n", "40", "-u", check.unit],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
     )
     return journal.stdout
 

@@ -20,16 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     verb = words[0] if len(words) == 1 else ""
     try:
         if verb == "bootstrap":
-            from hcluster.node.bootstrap import bootstrap  # noqa: PLC0415
+            from hcluster.node.bootstrap import bootstrap
 
             return bootstrap()
         if verb == "converge":
-            from hcluster.node.bootstrap import converge  # noqa: PLC0415
+            from hcluster.node.bootstrap import converge
 
             return converge()
         if verb == "health":
-            from hcluster.node import health  # noqa: PLC0415
-            from hcluster.node.bootstrap import HEALTH_SECONDS, Paths  # noqa: PLC0415
+            from hcluster.node import health
+            from hcluster.node.bootstrap import HEALTH_SECONDS, Paths
 
             for name, at in health.wait(health.load(Paths().etc / "health.json"), HEALTH_SECONDS).items():
                 print(f"{name} {at:.3f}")
