@@ -1,9 +1,8 @@
 """Every error that hcluster raises on purpose.
 
-Each carries a stable ``reference`` (kebab-case, documented in docs/errors.md), a ``message`` that says what happened and
-where, an optional ``context`` with the detail, and a ``hint``: the command or change that cures it. This module imports
-nothing, so that any
-layer can raise and catch.
+Each carries a stable ``reference`` (kebab-case, documented in docs/errors.md), a ``message`` that says what happened
+and where, an optional ``context`` with the detail, and a ``hint``: the command or change that cures it. This module
+imports nothing, so that any layer can raise and catch.
 """
 
 from __future__ import annotations

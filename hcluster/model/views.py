@@ -28,7 +28,7 @@ class ClusterView:
     team: str
     owner: str
     state: str
-    """starting, ready, degraded (ready once, nodes missing or failed), failed, ending or claimed (a name without nodes)."""
+    """starting, ready, degraded (ready once, nodes missing or failed), failed, ending, or claimed (no nodes)."""
     launch: str
     created: datetime | None
     wanted: Mapping[str, int]

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from hcluster.errors import IntegrityError, NodeFailedError, NotFoundError
+from hcluster.model.user_data import UserData
+from hcluster.node import bootstrap as program
+from hcluster.node import health, release
+from hcluster.node.bootstrap import Paths, bootstrap, converge, host_keys, make_secret, run_scripts
+from hcluster.node.imds import Identity, Imds
+
+SHARED: dict[str, object] = {
+    "master_host": "ip-10-64-16-5.ec2.internal",
+    "metastore_uri": "thrift://ip-10-64-16-4.ec2.internal:9083",
+    "workers": 2,
+    "core_nodes": 2,
+    "data_dirs": ["/var/lib/hadoop"],
+    "site": {"core-site": {"io.file.buffer.size": "65536"}},
+    "team": "analytics",
+    "bootstrap": [],
+}
+
+
+def release_body() -> bytes:
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
+        member = tarfile.TarInfo("manifests/site.pp")
+        text = b'include "role::x"\n'
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+    return out.getvalue()
+
+
+class Objects:
+    """Stands for the bucket; keeps what the node wrote."""
+
+    def __init__(self, objects: Mapping[str, bytes]) -> None:
+        self.objects = dict(objects)
+        self.checkins: dict[str, dict[str, object]] = {}
+
+    def fetch(self, key: str, sha256: str) -> bytes:
+        if key not in self.objects:
+            raise NotFoundError(f"{key} does not exist")
+        body = self.objects[key]
+        if hashlib.sha256(body).hexdigest() != sha256:
+            raise IntegrityError(f"{key} has another digest")
+        return body
+
+    def check_in(self, cluster: str, instance: str, phase: str, body: Mapping[str, object]) -> None:
+        # Through JSON, as the real one: what cannot be written must fail here too.
+        self.checkins[phase] = json.loads(json.dumps(body)) | {"cluster": cluster, "instance": instance}
+
+
+class FixedImds:
+    def __init__(self, user_data: str) -> None:
+        self.user_data = user_data
+
+    def identity(self, deadline_seconds: float = 60) -> Identity:
+        return Identity("i-0abc", "m5.large", "10.64.16.5", "ip-10-64-16-5.ec2.internal", "us-east-1a", self.user_data)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    (tmp_path / "ssh").mkdir()
+    (tmp_path / "ssh/ssh_host_ed25519_key.pub").write_text("ssh-ed25519 AAAAC3 root@node\n")
+    (tmp_path / "etc/smoke.d").mkdir(parents=True)
+    (tmp_path / "etc/health.json").write_text("[]")
+    return Paths(tmp_path / "etc", tmp_path / "opt", tmp_path / "var", tmp_path / "log", tmp_path / "ssh")
+
+
+def user_data(shared: Mapping[str, object] = SHARED, role: str = "core") -> tuple[UserData, Objects]:
+    config, body = json.dumps(shared).encode(), release_body()
+    value = UserData(
+        platform="demo",
+        cluster="flights",
+        group=role,
+        role=role,
+        launch="l1",
+        region="us-east-1",
+        bucket="b",
+        s3_endpoint="http://10.64.0.1:4566",
+        config_key="config",
+        config_sha256=hashlib.sha256(config).hexdigest(),
+        release_key="release",
+        release_sha256=hashlib.sha256(body).hexdigest(),
+    )
+    return value, Objects({"config": config, "release": body})
+
+
+def run(monkeypatch: pytest.MonkeyPatch, paths: Paths, value: UserData, objects: Objects, puppet: int = 2) -> int:
+    monkeypatch.setattr(program, "Bucket", lambda *_: objects)
+
+    def apply(folder: Path, role: str, log: Path) -> int:
+        assert (folder / "manifests/site.pp").exists()
+        if puppet not in release.OK_EXITS:
+            raise NodeFailedError(f"puppet apply failed with exit code {puppet}", context="Error: no")
+        return puppet
+
+    monkeypatch.setattr(release, "apply", apply)
+    return bootstrap(cast("Imds", FixedImds(value.render())), paths)
+
+
+def test_a_node_checks_in_at_each_phase_and_leaves_its_hiera_layer(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    value, objects = user_data()
+    assert run(monkeypatch, paths, value, objects) == 0
+    assert list(objects.checkins) == ["booted", "configured", "ready"]
+    assert objects.checkins["booted"]["host_keys"] == ["ssh-ed25519 AAAAC3"]
+    layer = json.loads((paths.etc / "node.yaml").read_text())
+    assert layer["hcluster::role"] == "core"
+    assert layer["hcluster::s3_endpoint"] == "http://10.64.0.1:4566"
+    assert layer["hcluster::site"] == SHARED["site"]
+    assert layer["hcluster::memory_mib"] > 0
+    assert {key.removeprefix("hcluster::") for key in layer} >= {"node_ip", "node_host", "vcpus", "workers", "team"}
+
+
+@pytest.mark.parametrize("which", ["config_sha256", "release_sha256"])
+def test_a_wrong_digest_fails_the_node_before_anything_is_applied(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, which: str
+) -> None:
+    value, objects = user_data()
+    wrong = replace(value, **{which: "0" * 64})
+    assert run(monkeypatch, paths, wrong, objects) == 1
+    assert objects.checkins["failed"]["reference"] == "digest-mismatch"
+    assert objects.checkins["failed"]["step"] == "fetch"
+    assert not (paths.etc / "node.yaml").exists()
+
+
+def test_a_failing_puppet_run_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    value, objects = user_data()
+    assert run(monkeypatch, paths, value, objects, puppet=4) == 1
+    assert objects.checkins["failed"]["log_tail"] == "Error: no"
+    assert "ready" not in objects.checkins
+
+
+def test_a_failing_script_is_reported_with_its_output(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    scripts = [{"name": "tools", "script": "#!/bin/sh\necho no such tool >&2\nexit 3\n", "args": []}]
+    value, objects = user_data({**SHARED, "bootstrap": scripts})
+    assert run(monkeypatch, paths, value, objects) == 1
+    failed = objects.checkins["failed"]
+    assert failed["message"] == "bootstrap script tools failed with exit code 3"
+    assert "no such tool" in str(failed["log_tail"])
+
+
+def test_a_fault_in_the_program_itself_is_reported_too(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    incomplete = {key: item for key, item in SHARED.items() if key != "workers"}
+    value, objects = user_data(incomplete)
+    assert run(monkeypatch, paths, value, objects) == 1
+    assert objects.checkins["failed"]["reference"] == "bug"
+    assert "workers" in str(objects.checkins["failed"]["message"])
+
+
+def test_the_platform_node_makes_its_secret_once(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    value, objects = user_data(role="platform")
+    assert run(monkeypatch, paths, value, objects) == 0
+    secret = paths.etc / "secrets/metastore"
+    first = secret.read_text()
+    assert len(first) >= 24
+    assert secret.stat().st_mode & 0o777 == 0o600
+    make_secret(secret)
+    assert secret.read_text() == first
+
+
+def test_scripts_run_once_in_a_machines_life_with_their_arguments(paths: Paths, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    scripts = [{"name": "a", "script": f'#!/bin/sh\necho "$1 $HCLUSTER_ROLE" >> {out}\n', "args": ["two words"]}]
+    run_scripts(scripts, paths, {"HCLUSTER_ROLE": "core"})
+    run_scripts(scripts, paths, {"HCLUSTER_ROLE": "core"})
+    assert out.read_text() == "two words core\n"
+
+
+def test_a_script_that_cannot_be_run_fails_the_node(paths: Paths) -> None:
+    with pytest.raises(NodeFailedError, match="cannot be run"):
+        run_scripts([{"name": "a", "script": "#!/no/such/shell\n", "args": []}], paths, {})
+
+
+def test_missing_host_keys_are_an_error_after_the_deadline(tmp_path: Path) -> None:
+    with pytest.raises(NodeFailedError, match="host keys"):
+        host_keys(tmp_path, deadline_seconds=0.1)
+
+
+def test_the_same_release_is_unpacked_once_and_the_link_moves_to_the_newest(tmp_path: Path) -> None:
+    first = release.unpack(release_body(), "aa", tmp_path)
+    (first / "mark").write_text("kept")
+    assert (release.unpack(release_body(), "aa", tmp_path) / "mark").read_text() == "kept"
+    second = release.unpack(release_body(), "bb", tmp_path)
+    assert (tmp_path / "release").resolve() == second
+
+
+def test_a_release_that_writes_outside_its_folder_is_refused(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        member = tarfile.TarInfo("../escaped")
+        archive.addfile(member, io.BytesIO(b""))
+    with pytest.raises(IntegrityError, match="unpacked"):
+        release.unpack(out.getvalue(), "cc", tmp_path / "base")
+    assert not (tmp_path / "base/escaped").exists()
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_converge_applies_again_and_notes_it(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    value, objects = user_data()
+    monkeypatch.setattr(program, "Bucket", lambda *_: objects)
+    monkeypatch.setattr(release, "apply", lambda *_: 0)
+    assert converge(cast("Imds", FixedImds(value.render())), paths) == 0
+    assert json.loads((paths.var / "converged").read_text())["puppet_exit"] == 0
+
+
+def test_user_data_of_somebody_else_is_refused() -> None:
+    with pytest.raises(IntegrityError):
+        UserData.parse("#cloud-config\n")
+
+
+def test_a_smoke_test_that_fails_is_named_with_its_output(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good", tmp_path / "s3a"
+    good.write_text("#!/bin/sh\nexit 0\n")
+    bad.write_text("#!/bin/sh\necho denied\nexit 1\n")
+    for script in (good, bad):
+        script.chmod(0o755)
+    with pytest.raises(NodeFailedError, match="s3a") as raised:
+        health.smoke(tmp_path)
+    assert raised.value.context == "denied\n"
+
+
+def test_no_smoke_tests_is_fine(tmp_path: Path) -> None:
+    assert health.smoke(tmp_path / "none") == {}
