@@ -1,0 +1,240 @@
+"""Real nodes: runc containers with systemd as PID 1 on an overlay of their image's layers."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hcluster.errors import LocalCloudError
+from hcluster.localcloud import oci, types
+from hcluster.localcloud.console import Console, ConsoleReader, TerminalSocket
+from hcluster.localcloud.layers import Layers
+from hcluster.localcloud.machines import MachineSpec
+from hcluster.localcloud.network import CloudNetwork
+from hcluster.localcloud.settings import CloudSettings
+from hcluster.localcloud.system import run, write_atomically
+
+BOOT_TIMEOUT = 60.0
+SSH_PORT = 22
+KILL_TIMEOUT = 10.0
+POWER_OFF_SIGNAL = signal.SIGRTMIN + 4
+"""systemd(1): starts poweroff.target."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A booted node; ``handle`` is a pidfd, which names its PID 1 for good; ``console`` keeps its terminal open."""
+
+    spec: MachineSpec
+    handle: int
+    console: int
+
+    def ended(self, timeout: float = 0) -> bool:
+        """Whether PID 1 ends within ``timeout`` seconds."""
+        return bool(select.select([self.handle], [], [], timeout)[0])
+
+
+class NodeMachines:
+    """The ``Machines`` of the embedded cloud. All methods may be called from any thread."""
+
+    def __init__(self, settings: CloudSettings, network: CloudNetwork, layers: Layers) -> None:
+        self._settings = settings
+        self._network = network
+        self._layers = layers
+        self._folder = settings.folder / "instances"
+        self._consoles = ConsoleReader()
+        self._running: dict[str, _Running] = {}
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+        self._host_mib = types.host_memory_mib()
+        self._host_cpus = os.cpu_count() or 1
+
+    def boot(self, spec: MachineSpec) -> None:
+        """Start the node and wait until its sshd answers.
+
+        Raises:
+            LocalCloudError: it could not start, ended meanwhile, or sshd did not answer in 60 s; it is off then.
+        """
+        with self._lock(spec.instance_id):
+            node = self._running.get(spec.instance_id)
+            if node is None or node.ended():
+                self._release(spec.instance_id)
+                try:
+                    node = self._start(spec)
+                except BaseException:
+                    self._release(spec.instance_id)
+                    raise
+        try:
+            _wait_for_ssh(node)
+        except LocalCloudError:
+            with self._lock(spec.instance_id):
+                self._release(spec.instance_id)
+            raise
+
+    def power_off(self, instance_id: str, timeout: float = 30) -> None:
+        """Shut the node down in order; after ``timeout`` seconds it is killed. Its root stays. Off already is fine."""
+        node = self._running.get(instance_id)
+        if node is not None and not node.ended():
+            signal.pidfd_send_signal(node.handle, POWER_OFF_SIGNAL)
+            node.ended(timeout)
+        with self._lock(instance_id):
+            self._release(instance_id)
+
+    def destroy(self, instance_id: str) -> None:
+        """End the node at once and remove all of it; gone already is fine."""
+        with self._lock(instance_id):
+            self._release(instance_id)
+            shutil.rmtree(self._folder / instance_id, ignore_errors=True)
+        self._layers.collect(self._images_in_use)
+
+    def alive(self, instance_id: str) -> bool:
+        """Whether its PID 1 runs."""
+        node = self._running.get(instance_id)
+        return node is not None and not node.ended()
+
+    def console(self, instance_id: str) -> str:
+        """The latest 64 KiB of its console."""
+        return Console(self._folder / instance_id / "console.log").tail()
+
+    def create_layer(self, instance_id: str, image_id: str) -> None:
+        """Keep what the instance changed as the top layer of a new image."""
+        self._layers.create(image_id, self._spec(instance_id).image_id, self._folder / instance_id / "upper")
+
+    def delete_layer(self, image_id: str) -> None:
+        """Give the image's layer up; nodes that stand on it keep it until they end."""
+        self._layers.delete(image_id, self._images_in_use)
+
+    def memory_mib(self, instance_type: str) -> int:
+        """Memory limit of a type on this machine."""
+        return self._size(instance_type).memory_mib
+
+    def is_baking(self, address: str) -> bool:
+        """Whether a running node of a base image has this address: such nodes are there to be baked."""
+        return any(
+            node.spec.private_ip == address and self._layers.is_base(node.spec.image_id)
+            for node in list(self._running.values())
+        )
+
+    def _start(self, spec: MachineSpec) -> _Running:
+        folder = self._folder / spec.instance_id
+        bundle = self._settings.runtime / "bundles" / spec.instance_id
+        for path in (folder / "upper", folder / "work", folder / "root", bundle):
+            path.mkdir(parents=True, exist_ok=True)
+        write_atomically(folder / "spec.json", json.dumps(asdict(spec)))
+        # The address is checked first: nothing outside the cloud's network is ever configured.
+        self._network.add_node(spec.instance_id, spec.private_ip)
+        self._mount(spec, folder)
+        self._write_identity(spec, folder / "root")
+        write_atomically(bundle / "config.json", json.dumps(oci.config(self._config(spec, folder / "root"))))
+        terminal = TerminalSocket(bundle / "terminal.sock")
+        try:
+            options = ("--bundle", str(bundle), "--console-socket", str(terminal.path), "--pid-file", str(bundle / "pid"))
+            self._runc("run", "--detach", *options, spec.instance_id)
+            handle = os.pidfd_open(int((bundle / "pid").read_text()))
+            console = self._consoles.attach(terminal.receive(), Console(folder / "console.log"))
+        finally:
+            terminal.close()
+        node = _Running(spec, handle, console)
+        with self._guard:
+            self._running[spec.instance_id] = node
+        return node
+
+    def _release(self, instance_id: str) -> None:
+        """End what runs and give back all but the files; every step holds when it was done before."""
+        with self._guard:
+            node = self._running.pop(instance_id, None)
+        bundle = self._settings.runtime / "bundles" / instance_id
+        if bundle.exists():
+            if node is not None and not node.ended():
+                signal.pidfd_send_signal(node.handle, signal.SIGKILL)
+                node.ended(KILL_TIMEOUT)
+            self._runc("delete", "--force", instance_id, check=False)
+            shutil.rmtree(bundle, ignore_errors=True)
+        if node is not None:
+            os.close(node.console)
+            os.close(node.handle)
+        root = self._folder / instance_id / "root"
+        if os.path.ismount(root):
+            run(["umount", "--lazy", str(root)], check=False)
+        self._network.remove_node(instance_id)
+
+    def _runc(self, *arguments: str, check: bool = True) -> None:
+        run(["runc", "--root", str(self._settings.runtime / "runc"), *arguments], timeout=30, check=check)
+
+    def _mount(self, spec: MachineSpec, folder: Path) -> None:
+        lower = ":".join(str(root) for root in self._layers.roots(spec.image_id))
+        # No index, redirects or metadata copies: a copied upper layer has to be a complete lower one.
+        options = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work,index=off,redirect_dir=off,metacopy=off"
+        run(["mount", "-t", "overlay", f"hcluster-{spec.instance_id}", "-o", options, str(folder / "root")])
+
+    def _write_identity(self, spec: MachineSpec, root: Path) -> None:
+        fqdn = f"{spec.hostname}.{spec.domain}"
+        files = {
+            "hostname": spec.hostname + "\n",
+            # Hadoop binds to the address of its own name, so that has to be the node's, not a loopback one.
+            "hosts": f"127.0.0.1 localhost\n{spec.private_ip} {fqdn} {spec.hostname}\n",
+            "resolv.conf": f"search {spec.domain}\nnameserver {self._settings.gateway}\noptions timeout:2 attempts:2\n",
+        }
+        for name, text in files.items():
+            path = root / "etc" / name
+            path.unlink(missing_ok=True)
+            path.write_text(text)
+
+    def _config(self, spec: MachineSpec, root: Path) -> oci.NodeConfig:
+        return oci.NodeConfig(
+            root=str(root),
+            hostname=spec.hostname,
+            network_namespace=str(self._network.node_namespace_path(spec.instance_id)),
+            cgroup=f"/{self._settings.cgroup}/{spec.instance_id}",
+            size=self._size(spec.instance_type),
+            read_only_sysctls=sorted(path.name for path in Path("/proc/sys").iterdir()),
+            unified_cgroups=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+            fuse=Path("/dev/fuse").exists(),
+        )
+
+    def _size(self, instance_type: str) -> types.Size:
+        return types.scaled(instance_type, host_mib=self._host_mib, host_cpus=self._host_cpus)
+
+    def _spec(self, instance_id: str) -> MachineSpec:
+        try:
+            return MachineSpec(**json.loads((self._folder / instance_id / "spec.json").read_text()))
+        except FileNotFoundError:
+            raise LocalCloudError(f"the instance {instance_id} has never been started on this machine") from None
+
+    def _images_in_use(self) -> Iterator[str]:
+        for path in self._folder.glob("*/spec.json"):
+            yield json.loads(path.read_text())["image_id"]
+
+    def _lock(self, instance_id: str) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(instance_id, threading.Lock())
+
+
+def _wait_for_ssh(node: _Running) -> None:
+    deadline = time.monotonic() + BOOT_TIMEOUT
+    spec = node.spec
+    while time.monotonic() < deadline:
+        try:
+            if node.ended():
+                raise LocalCloudError(f"{spec.instance_id} ended while it booted")
+        except (OSError, ValueError):
+            # Its handle is closed: it was powered off or destroyed meanwhile.
+            raise LocalCloudError(f"{spec.instance_id} was ended while it booted") from None
+        try:
+            with socket.create_connection((spec.private_ip, SSH_PORT), timeout=1) as connection:
+                connection.settimeout(2)
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        time.sleep(0.05)
+    raise LocalCloudError(f"sshd of {spec.instance_id} ({spec.private_ip}) did not answer within {BOOT_TIMEOUT:g} s")
