@@ -1,0 +1,277 @@
+"""The fake cloud's instances, launches and volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from hcluster.errors import CapacityError, ConflictError, NotFoundError, UsageError
+from hcluster.model import names
+from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
+from hcluster.model.node import Instance, Market
+from hcluster.testing.clock import ManualClock
+from hcluster.testing.identity import InMemoryIdentity
+from hcluster.testing.images import InMemoryImages
+from hcluster.testing.network import Interface, demand_tags
+from hcluster.testing.objects import InMemoryObjectStore
+from hcluster.testing.probes import Probe, no_probe, probed
+from hcluster.testing.script import NodeScript, Scripts, every_node_gets_ready
+
+USER_ENDED = "Client.UserInitiatedShutdown: User initiated shutdown"
+ENDING = ("shutting-down", "terminated")
+
+
+@dataclass(slots=True)
+class Template:
+    """A launch template; the newest version is the last one and the default."""
+
+    id: str
+    name: str
+    tags: Mapping[str, str]
+    versions: list[TemplateRequest] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Volume:
+    """A volume; ``holder`` is the instance that has it, "" when it is available."""
+
+    id: str
+    tags: Mapping[str, str]
+    holder: str = ""
+
+
+class InMemoryCompute(InMemoryIdentity):
+    """Implements ``hcluster.ports.Compute``.
+
+    Args:
+        clock: what flows sleep with, so that nodes can act meanwhile.
+        images: where images must exist.
+        store: where nodes check in; None: they stay silent.
+        scripts: what each new node does.
+        subnets: CIDR block by subnet id; small ones run out of addresses.
+        probe: see ``hcluster.testing.probes``.
+    """
+
+    def __init__(
+        self,
+        clock: ManualClock,
+        images: InMemoryImages,
+        store: InMemoryObjectStore | None = None,
+        *,
+        scripts: Scripts = every_node_gets_ready,
+        subnets: Mapping[str, str] | None = None,
+        probe: Probe = no_probe,
+    ) -> None:
+        super().__init__(clock, subnets=subnets, probe=probe)
+        self.templates: dict[str, Template] = {}
+        self.volumes: dict[str, Volume] = {}
+        self.consoles: dict[str, str] = {}
+        """Console output by instance."""
+        self.pushed_keys: list[tuple[str, str, str]] = []
+        """(instance, user, public key) of every ``push_ssh_key``."""
+        self._events = clock
+        self._images = images
+        self._store = store
+        self._scripts = scripts
+        self._script: dict[str, NodeScript] = {}
+        self._nodes: dict[str, Instance] = {}
+        self._fleets: dict[str, tuple[FleetRequest, FleetResult]] = {}
+        self._left: dict[tuple[str, Market], int] = {}
+
+    def limit(self, instance_type: str, left: int = 0, markets: Sequence[Market] = ("on-demand", "spot")) -> None:
+        """Program a shortage: only ``left`` more instances of a type in each of ``markets``."""
+        for market in markets:
+            self._left[instance_type, market] = left
+
+    def end(self, instance: str, reason: str) -> None:
+        """Let the cloud take an instance away at once."""
+        with self.lock:
+            self._end(instance, reason)
+
+    def leaving(self, instance: str) -> bool:
+        """Whether an instance is on its way out."""
+        return self._nodes[instance].state in ENDING
+
+    def region(self) -> str:
+        """The region's name."""
+        return "us-east-1"
+
+    @probed
+    def instances(self, tags: Mapping[str, str], *, alive_only: bool = True) -> list[Instance]:
+        """Instances that carry all ``tags``. ``alive_only``: pending and running ones only."""
+        return [
+            one for one in self._nodes.values() if tags.items() <= one.tags.items() and (one.alive or not alive_only)
+        ]
+
+    @probed
+    def ensure_template(self, request: TemplateRequest) -> str:
+        """Create the launch template, or add a default version to it when it differs. Returns its id."""
+        template = next((one for one in self.templates.values() if one.name == request.name), None)
+        if template is None:
+            template = Template(self.new_id("lt"), request.name, dict(request.tags))
+            self.templates[template.id] = template
+        if not template.versions or template.versions[-1] != request:
+            template.versions.append(request)
+        return template.id
+
+    @probed
+    def delete_templates(self, tags: Mapping[str, str]) -> int:
+        """Delete launch templates with ``tags``; how many."""
+        demand_tags(tags)
+        doomed = [one.id for one in self.templates.values() if tags.items() <= one.tags.items()]
+        for identity in doomed:
+            del self.templates[identity]
+        return len(doomed)
+
+    @probed
+    def create_fleet(self, request: FleetRequest) -> FleetResult:
+        """Launch. The same ``client_token`` again gives the same instances. Raises NotFoundError for a missing
+        image or template; a shortage is not raised but told in the result's errors."""
+        if request.count < 1 or not request.types:
+            raise UsageError(f"a fleet needs a count and types, not {request.count} of {list(request.types)}")
+        if request.client_token in self._fleets:
+            earlier, result = self._fleets[request.client_token]
+            if earlier != request:
+                raise ConflictError("the client token was used with other arguments (IdempotentParameterMismatch)")
+            return result
+        if request.template not in self.templates:
+            raise NotFoundError(f"no launch template {request.template}")
+        template = self.templates[request.template].versions[-1]
+        self._images.image(template.image)
+        result = self._launch(request, template)
+        self._fleets[request.client_token] = (request, result)
+        return result
+
+    @probed
+    def terminate(self, instances: Sequence[str]) -> None:
+        """Terminate; ids that are gone already are no error."""
+        for identity in instances:
+            node = self._nodes.get(identity)
+            if node is None or node.state in ENDING:
+                continue
+            self._nodes[identity] = replace(node, state="shutting-down", reason=USER_ENDED)
+            self._events.after(self._script[identity].shutting_down, partial(self.end, identity, USER_ENDED))
+
+    @probed
+    def console(self, instance: str) -> str:
+        """The latest console output, "" when there is none yet."""
+        self._demand(instance)
+        return self.consoles.get(instance, "")
+
+    @probed
+    def delete_volumes(self, tags: Mapping[str, str]) -> int:
+        """Delete available volumes with ``tags``; how many."""
+        demand_tags(tags)
+        doomed = [one.id for one in self.volumes.values() if tags.items() <= one.tags.items() and not one.holder]
+        for identity in doomed:
+            del self.volumes[identity]
+        return len(doomed)
+
+    @probed
+    def inventory(self, tags: Mapping[str, str]) -> dict[str, int]:
+        """How many instances (alive), interfaces, templates, groups and volumes carry ``tags``."""
+        kinds: dict[str, list[Mapping[str, str]]] = {
+            "instances": [one.tags for one in self._nodes.values() if one.alive],
+            "interfaces": [one.tags for one in self.interfaces.values()],
+            "templates": [one.tags for one in self.templates.values()],
+            "groups": [one.tags for one in self.groups.values()],
+            "volumes": [one.tags for one in self.volumes.values()],
+        }
+        return {kind: sum(tags.items() <= own.items() for own in found) for kind, found in kinds.items()}
+
+    @probed
+    def push_ssh_key(self, instance: str, user: str, public_key: str) -> None:
+        """EC2 Instance Connect: ``public_key`` opens ``user`` for 60 s."""
+        self._demand(instance)
+        self.pushed_keys.append((instance, user, public_key))
+
+    def _launch(self, request: FleetRequest, template: TemplateRequest) -> FleetResult:
+        launched: list[str] = []
+        errors: list[tuple[str, str]] = []
+        for kind in request.types:
+            while len(launched) < request.count:
+                if self._left.get((kind, request.market), 1) < 1:
+                    errors.append(("InsufficientInstanceCapacity", f"no more {kind} ({request.market})"))
+                    break
+                place = self._place(request, template)
+                if not isinstance(place, Interface):
+                    errors.append(place)
+                    break
+                launched.append(self._start(kind, request, template, place))
+        return FleetResult(tuple(launched), tuple(dict.fromkeys(errors)))
+
+    def _start(self, kind: str, request: FleetRequest, template: TemplateRequest, interface: Interface) -> str:
+        tags = {**template.tags, **request.tags}
+        identity = self.new_id("i")
+        interface.holder = identity
+        zone = "us-east-1" + "abcdef"[sorted(self._subnets).index(interface.subnet) % 6]
+        node = Instance(
+            id=identity,
+            state="pending",
+            private_ip=interface.address,
+            private_dns=interface.dns,
+            type=kind,
+            zone=zone,
+            market=request.market,
+            image=template.image,
+            launched=datetime.fromtimestamp(self.clock.now(), UTC),
+            tags=tags,
+        )
+        self._nodes[identity] = node
+        for _ in range(1 + len(template.disks)):
+            volume = Volume(self.new_id("vol"), dict(template.tags), identity)
+            self.volumes[volume.id] = volume
+        if (kind, request.market) in self._left:
+            self._left[kind, request.market] -= 1
+        self._play(node, self._scripts(node))
+        return identity
+
+    def _place(self, request: FleetRequest, template: TemplateRequest) -> Interface | tuple[str, str]:
+        """Where the next node goes, or (code, message) of what is in the way."""
+        if template.interface:
+            given = self.interfaces.get(template.interface)
+            if given is None:
+                return "InvalidNetworkInterfaceID.NotFound", f"no network interface {template.interface}"
+            if given.holder:
+                return "InvalidNetworkInterface.InUse", f"{given.id} is in use by {given.holder}"
+            return given
+        for subnet in request.subnets or tuple(self._subnets):
+            try:
+                return self.make_interface(subnet, template.security_groups, template.tags, own=False)
+            except CapacityError:
+                continue
+        return "InsufficientFreeAddressesInSubnet", f"no free address in {', '.join(request.subnets)}"
+
+    def _play(self, node: Instance, script: NodeScript) -> None:
+        self._script[node.id] = script
+        self._events.after(script.running, partial(self._run, node.id))
+        for phase, seconds in script.phases:
+            self._events.after(seconds, partial(self._check_in, node.id, phase))
+        if script.ends:
+            self._events.after(script.ends, partial(self.end, node.id, script.reason))
+
+    def _run(self, identity: str) -> None:
+        with self.lock:
+            node = self._nodes[identity]
+            if node.state == "pending":
+                self._nodes[identity] = replace(node, state="running")
+
+    def _check_in(self, identity: str, phase: str) -> None:
+        node = self._nodes[identity]
+        if self._store and node.alive:
+            key = names.checkin_key(node.tags.get(names.TAG_CLUSTER, ""), identity, phase)
+            self._store.write_as_node(key, self._script[identity].bodies.get(phase, {}))
+
+    def _end(self, identity: str, reason: str) -> None:
+        self._nodes[identity] = replace(self._nodes[identity], state="terminated", reason=reason)
+        self.volumes = {key: one for key, one in self.volumes.items() if one.holder != identity}
+        for one in [one for one in self.interfaces.values() if one.holder == identity]:
+            one.holder = ""
+            if not one.own:
+                del self.interfaces[one.id]
+
+    def _demand(self, instance: str) -> None:
+        if instance not in self._nodes:
+            raise NotFoundError(f"no instance {instance}")
