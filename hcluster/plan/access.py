@@ -58,7 +58,7 @@ def team_policy(bucket: str, region: str) -> dict[str, object]:
 
 
 def platform_policy(bucket: str, region: str) -> dict[str, object]:
-    """The policy of the platform's node: the metastore makes and removes the folders of tables, and reads the registry."""
+    """The policy of the platform's node: the metastore makes and removes the folders of tables."""
     arn = f"arn:{_partition(region)}:s3:::{bucket}"
     data = [f"{arn}/{prefix}*" for prefix in (WAREHOUSE_PREFIX, "data/", "tmp/", "logs/")]
     return {

@@ -163,7 +163,7 @@ class PuppetChoice(Schema):
     channel: Name = Field(
         default="stable",
         description="Channel whose current release `up` pins for the launch.",
-        json_schema_extra=live("nodes apply the new release at their next Puppet run"),
+        json_schema_extra=replace_nodes("running nodes keep the release that their launch pinned"),
     )
 
 
@@ -203,7 +203,7 @@ class ClusterSpec(Schema):
     site: dict[SiteFile, dict[str, SiteValue]] = Field(
         default_factory=dict,
         description="Hadoop properties by file (without .xml); they win over the platform's own values.",
-        json_schema_extra=live("Puppet writes the files again and restarts the daemons that read them"),
+        json_schema_extra=replace_nodes("running nodes keep the configuration that their launch pinned"),
     )
     bootstrap: tuple[BootstrapSpec, ...] = Field(
         default=(),

@@ -69,6 +69,11 @@ def schema(kind: typing.Literal["platform", "cluster"]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **models[kind].model_json_schema()}
 
 
+def kind_of(path: Path) -> typing.Literal["platform", "cluster"]:
+    """What a file seems to describe, from its keys."""
+    return "platform" if {"bucket", "teams", "network"} & read(path).value.keys() else "cluster"
+
+
 def _shown(path: Path) -> str:
     """The shorter of the path as given and relative to here."""
     text = str(path)

@@ -1,0 +1,139 @@
+"""The command line: global options, the list of commands, and how a call ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from hcluster.cli.config import CliState, Output, resolve
+from hcluster.cli.failures import tell
+from hcluster.cli.lazy import Entry, LazyGroup
+
+_CLUSTERS = "Clusters"
+_REACH = "Reach into a cluster"
+_WORK = "Work"
+_SETUP = "Set up"
+
+ENTRIES = {
+    "up": Entry("hcluster.cli.clusters", "up", "Start a cluster, or continue an interrupted start.", _CLUSTERS),
+    "down": Entry(
+        "hcluster.cli.clusters", "down", "End a cluster and remove everything that belongs to it.", _CLUSTERS
+    ),
+    "list": Entry("hcluster.cli.clusters", "list_clusters", "List the clusters of the platform.", _CLUSTERS),
+    "show": Entry("hcluster.cli.clusters", "show", "Show one cluster and its nodes.", _CLUSTERS),
+    "nodes": Entry("hcluster.cli.clusters", "nodes", "List the nodes of a cluster.", _CLUSTERS),
+    "sql": Entry("hcluster.cli.sql", "sql", "Run SQL on a cluster's Hive.", _WORK),
+    "job": Entry("hcluster.cli.job", "app", "Run YARN jobs.", _WORK),
+    "data": Entry("hcluster.cli.data", "app", "Put files into the platform's bucket, read and list them.", _WORK),
+    "exec": Entry("hcluster.cli.reach", "exec_on_nodes", "Run a command on nodes.", _REACH),
+    "ssh": Entry("hcluster.cli.reach", "ssh", "Open a shell on a node.", _REACH),
+    "logs": Entry("hcluster.cli.reach", "logs", "Show a node's console or a daemon's log.", _REACH),
+    "platform": Entry(
+        "hcluster.cli.platform", "app", "What all clusters share: bucket, network, roles, metastore.", _SETUP
+    ),
+    "ami": Entry("hcluster.cli.ami", "app", "Bake and list machine images.", _SETUP),
+    "puppet": Entry("hcluster.cli.puppet", "app", "Publish the Puppet release that configures nodes.", _SETUP),
+    "doctor": Entry(
+        "hcluster.cli.doctor", "doctor", "Check everything that a start needs, and name the cures.", _SETUP
+    ),
+    "spec": Entry("hcluster.cli.spec", "app", "Check specs and print their schemas.", _SETUP),
+    "local": Entry("hcluster.cli.local", "app", "The local cloud: an EC2 of your own on this machine.", _SETUP),
+}
+
+
+class Root(LazyGroup):
+    """All commands."""
+
+    entries = ENTRIES
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; what it raises is told here, where its settings are still known."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort, typer.TyperException, BrokenPipeError):
+            raise
+        except (Exception, KeyboardInterrupt) as cause:
+            as_json = isinstance(ctx.obj, CliState) and ctx.obj.output == "json"
+            raise typer.Exit(tell(cause, as_json=as_json)) from cause
+
+
+app = typer.Typer(
+    cls=Root,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"hcluster {version('hcluster')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    platform: Path | None = typer.Option(
+        None,
+        "--platform",
+        "-p",
+        metavar="FILE",
+        help="The platform's YAML. Default: HCLUSTER_PLATFORM, ./platform.yaml, ~/.config/hcluster/platform.yaml.",
+    ),
+    output: str = typer.Option("table", "--output", metavar="table|json", help="What goes to standard output."),
+    version: bool = typer.Option(  # noqa: ARG001 - its callback does the work
+        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
+    ),
+) -> None:
+    """Hadoop clusters on the cloud, yours: ephemeral or standing, on spot instances, with one command.
+
+    \b
+    First steps on this machine alone:
+      hcluster local start --name demo
+      hcluster --platform examples/platform.yaml platform up
+      hcluster --platform examples/platform.yaml up examples/flights.yaml
+    """
+    if output not in ("table", "json"):
+        raise typer.BadParameter(f"{output!r} is not one of table, json", param_hint="--output")
+    chosen: Output = "json" if output == "json" else "table"
+    # Errors of the settings themselves are told as asked for, too.
+    ctx.obj = CliState(output=chosen)
+    ctx.obj = resolve(platform, chosen, os.environ)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """One call; its exit code. Errors have been told on stderr."""
+    try:
+        result = typer.main.get_command(app).main(list(arguments), prog_name="hcluster", standalone_mode=False)
+    except typer.TyperException as cause:
+        _show(cause)
+        return cause.exit_code
+    except typer.Abort:
+        typer.echo("Nothing was done.", err=True)
+        return 1
+    except KeyboardInterrupt as cause:
+        return tell(cause)
+    return result if isinstance(result, int) else 0
+
+
+def _show(cause: typer.TyperException) -> None:
+    """Wrong usage is shown with the usage line, by the exception itself."""
+    show = getattr(cause, "show", None)
+    if show:
+        show()
+    else:
+        typer.echo(f"error: {cause.format_message()}", err=True)
+
+
+def main() -> None:
+    """The entry point of the ``hcluster`` script."""
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""What every command that runs a flow does around it: wire, report progress, look at the clock."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from hcluster.cli.config import CliState
+from hcluster.cli.progress import reporter
+from hcluster.errors import UsageError
+
+if TYPE_CHECKING:
+    from hcluster.flows.context import Context
+
+
+def state_of(ctx: typer.Context) -> CliState:
+    """The settings of this call."""
+    return ctx.obj if isinstance(ctx.obj, CliState) else CliState()
+
+
+@contextmanager
+def flow(ctx: typer.Context) -> Iterator[Context]:
+    """The flows' context, with progress on stderr while the block lasts."""
+    from hcluster.cli import wire
+
+    context = wire.context(state_of(ctx))
+    with reporter() as report:
+        yield replace(context, report=report)
+
+
+def moment(context: Context) -> datetime:
+    """Now, by the clock of the flows."""
+    return datetime.fromtimestamp(context.clock.now(), UTC)
+
+
+def confirm(question: str, *, yes: bool, command: str) -> None:
+    """Ask before something is removed, unless ``yes``.
+
+    Raises:
+        UsageError: there is nobody to ask.
+        typer.Abort: the answer was no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "this asks before it removes anything, and there is no terminal to ask on", hint=f"`{command} --yes`"
+        )
+    typer.confirm(question, abort=True, err=True)

@@ -1,0 +1,93 @@
+"""The commands of the platform: up, status, down."""
+
+from __future__ import annotations
+
+import typer
+
+from hcluster.cli import render
+from hcluster.cli.failures import interruptible
+from hcluster.cli.flow import confirm, flow, state_of
+
+app = typer.Typer(help="What all clusters share: bucket, network, roles, metastore.", no_args_is_help=True)
+
+
+@app.command()
+def up(
+    ctx: typer.Context,
+    timeout: float = typer.Option(600, min=1, metavar="SECONDS", help="How long its node may take to become ready."),
+) -> None:
+    """Make or adopt what clusters need, and start the platform's node.
+
+    Bucket, network, a role and a security group a team, and the node with the shared Hive metastore. Repeating it is
+    safe: what exists is kept.
+
+    \b
+    Examples:
+      hcluster platform up
+      hcluster --platform examples/platform.yaml platform up
+    """
+    from hcluster.flows import platform as flows_platform
+
+    with (
+        flow(ctx) as context,
+        interruptible(
+            "`platform up` was interrupted",
+            "continue: `hcluster platform up`\nlook:     `hcluster platform status`\nremove:   `hcluster platform down`",
+        ),
+    ):
+        record = flows_platform.up(context, timeout=timeout)
+    facts = {
+        "platform": record.name,
+        "bucket": record.bucket,
+        "region": record.region,
+        "network": f"{record.vpc} ({', '.join(record.network)})",
+        "metastore": record.metastore_uri,
+        "node": record.metastore_node,
+        "teams": ", ".join(sorted(team for team in record.groups if team != "platform")),
+    }
+    render.emit(state_of(ctx), record, render.facts_text(facts))
+
+
+@app.command()
+def status(ctx: typer.Context) -> None:
+    """Show what the platform consists of.
+
+    \b
+    Examples:
+      hcluster platform status
+      hcluster platform status --output json
+    """
+    from hcluster.flows import platform as flows_platform
+
+    with flow(ctx) as context:
+        found = flows_platform.status(context)
+    render.emit(state_of(ctx), found, render.facts_text(found))
+
+
+@app.command()
+def down(
+    ctx: typer.Context,
+    delete_data: bool = typer.Option(False, "--delete-data", help="Also delete the bucket and all tables."),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+) -> None:
+    """End the platform's node and remove its roles and groups; data is kept.
+
+    It is refused while clusters run. With --delete-data the bucket goes, too.
+
+    \b
+    Examples:
+      hcluster platform down
+      hcluster platform down --delete-data --yes
+    """
+    from hcluster.flows import platform as flows_platform
+
+    question = (
+        "End the platform AND DELETE ITS BUCKET with all tables?" if delete_data else "End the platform? Data stays."
+    )
+    confirm(question, yes=yes, command="hcluster platform down")
+    with (
+        flow(ctx) as context,
+        interruptible("`platform down` was interrupted", "continue: run the same command again"),
+    ):
+        result = flows_platform.down(context, delete_data=delete_data)
+    render.emit(state_of(ctx), result, render.down_text(result))

@@ -1,0 +1,129 @@
+"""Progress of a flow on stderr: alive on a terminal, plain lines with the time when piped."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TextIO
+
+from hcluster.cli.render import clean
+from hcluster.model.events import Progress, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_BAR = 20
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "stopped": ("-", "yellow")}
+
+
+@contextmanager
+def reporter(console: Console | None = None, *, stream: TextIO | None = None) -> Iterator[Report]:
+    """Where a flow may send its progress while the block lasts; safe to call from several threads.
+
+    Args:
+        console: draw on this one; by default on stderr, and rich is only loaded when that is a terminal.
+        stream: where plain lines go otherwise; stderr by default.
+    """
+    stream = stream or sys.stderr
+    if console is None and not stream.isatty():
+        yield Lines(stream)
+        return
+    if console is None:
+        from rich.console import Console
+
+        console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield Lines(stream)
+        return
+    with live(console) as report:
+        yield report
+
+
+class Lines:
+    """One line for each thing that is new."""
+
+    def __init__(self, stream: TextIO, now: Callable[[], float] = time.time) -> None:
+        self._stream = stream
+        self._now = now
+        self._last: dict[str, tuple[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, progress: Progress) -> None:
+        """Print it, unless nothing but a count changed."""
+        with self._lock:
+            told = (progress.text, progress.state)
+            if self._last.get(progress.step) == told:
+                return
+            self._last[progress.step] = told
+            clock = time.strftime("%H:%M:%S", time.localtime(self._now()))
+            count = f" ({progress.done}/{progress.total})" if progress.total else ""
+            failed = "FAILED: " if progress.state == "failed" else ""
+            print(f"{clock} {failed}{clean(progress.text)}{count}", file=self._stream, flush=True)
+
+
+@dataclass(slots=True)
+class _Step:
+    """A step as it is drawn."""
+
+    progress: Progress
+    began: float
+    ended: float = 0.0
+
+
+@contextmanager
+def live(console: Console) -> Iterator[Report]:
+    """The display on a terminal: one line a step, with a bar where it counts, and its seconds."""
+    from rich.live import Live
+    from rich.text import Text
+
+    steps: dict[str, _Step] = {}
+    lock = threading.Lock()
+
+    def draw() -> Text:
+        with lock:
+            lines = [_line(step, time.monotonic()) for step in steps.values()]
+        return Text("\n").join(lines)
+
+    def report(progress: Progress) -> None:
+        now = time.monotonic()
+        with lock:
+            step = steps.setdefault(progress.step, _Step(progress, now))
+            step.progress = progress
+            step.ended = 0.0 if progress.state == "running" else now
+
+    with Live(get_renderable=draw, console=console, refresh_per_second=8, vertical_overflow="visible"):
+        try:
+            yield report
+        finally:
+            _stop(steps, lock)
+
+
+def _stop(steps: dict[str, _Step], lock: threading.Lock) -> None:
+    """What still runs when the block ends did not end well or was not waited for."""
+    with lock:
+        for step in steps.values():
+            step.ended = step.ended or time.monotonic()
+
+
+def _line(step: _Step, now: float) -> Text:
+    from rich.text import Text
+
+    progress = step.progress
+    state = "stopped" if progress.state == "running" and step.ended else progress.state
+    mark, colour = _MARKS.get(state, (_SPINNER[int(now * 8) % len(_SPINNER)], "cyan"))
+    line = Text()
+    line.append(f"{mark} ", style=colour)
+    line.append(clean(progress.text))
+    if progress.total and state == "running":
+        filled = min(_BAR, _BAR * progress.done // progress.total)
+        line.append(f"  {'━' * filled}", style="cyan")
+        line.append("━" * (_BAR - filled), style="bright_black")
+        line.append(f" {progress.done}/{progress.total}")
+    line.append(f"  {(step.ended or now) - step.began:.0f}s", style="bright_black")
+    return line

@@ -1,0 +1,152 @@
+"""Commands that reach into nodes: exec, ssh, logs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from hcluster.cli import render
+from hcluster.cli.clusters import NAME
+from hcluster.cli.flow import flow, state_of
+from hcluster.model.names import TAG_GROUP
+
+if TYPE_CHECKING:
+    from hcluster.model.node import Instance
+
+Result = tuple["Instance", int, bytes, bytes]
+"""A node, its exit code, its standard output and its standard error."""
+
+
+def exec_on_nodes(
+    ctx: typer.Context,
+    name: str = NAME,
+    command: list[str] = typer.Argument(..., metavar="-- COMMAND...", help="The command.", show_default=False),
+    group: str = typer.Option("", "--group", "-g", metavar="GROUP", help="Only the nodes of master, core or task."),
+    instance: str = typer.Option("", "--instance", "-i", metavar="NODE", help="Only one: an id, address or name."),
+    timeout: float = typer.Option(600, min=1, metavar="SECONDS", help="How long the command may take."),
+) -> None:
+    """Run a command on nodes.
+
+    It runs on all nodes of the cluster at once, unless --group or --instance choose some. The exit code is 0 when it was
+    0 everywhere, that of the node when there is one, else 1.
+
+    \b
+    Examples:
+      hcluster exec flights -- systemctl is-system-running
+      hcluster exec flights --group core -- df -h /var/lib/hadoop
+      hcluster exec flights --instance master -- sudo jps -l
+    """
+    from hcluster.flows import reach
+
+    with flow(ctx) as context:
+        nodes = reach.targets(context, name, group, instance)
+        results = reach.run_on(context, name, nodes, command, timeout)
+    state = state_of(ctx)
+    if state.output == "json":
+        render.emit(state, [_value(result) for result in results], "")
+    else:
+        _print(results)
+    code = _code(results)
+    if code:
+        raise typer.Exit(code)
+
+
+def _value(result: Result) -> dict[str, object]:
+    node, code, out, err = result
+    return {
+        "instance": node.id,
+        "group": node.tags.get(TAG_GROUP, ""),
+        "address": node.private_ip,
+        "exit_code": code,
+        "stdout": out.decode(errors="replace"),
+        "stderr": err.decode(errors="replace"),
+    }
+
+
+def _print(results: Sequence[Result]) -> None:
+    """One node's output as it is; that of several told apart by a line before each."""
+    if len(results) == 1:
+        _, _, out, err = results[0]
+        sys.stdout.buffer.write(out)
+        sys.stdout.flush()
+        sys.stderr.buffer.write(err if not err or err.endswith(b"\n") else err + b"\n")
+        sys.stderr.flush()
+        return
+    for node, code, out, err in results:
+        ended = "" if code == 0 else f", exit code {code}"
+        print(f"== {node.id} ({node.tags.get(TAG_GROUP, '')}, {node.private_ip}{ended})")
+        for text in (out.decode(errors="replace"), err.decode(errors="replace")):
+            if text:
+                print(text.rstrip("\n"))
+
+
+def _code(results: Sequence[Result]) -> int:
+    codes = {code for _, code, _, _ in results}
+    if codes <= {0}:
+        return 0
+    return min(max(codes), 255) if len(results) == 1 else 1
+
+
+def ssh(
+    ctx: typer.Context,
+    name: str = NAME,
+    instance: str = typer.Option(
+        "", "--instance", "-i", metavar="NODE", help="An instance's id, address or name; the master by default."
+    ),
+) -> None:
+    """Open a shell on a node.
+
+    No key is needed: one that lives 60 seconds is made for the call. The host key must be the one that the node itself
+    reported. The exit code is the shell's.
+
+    \b
+    Examples:
+      hcluster ssh flights
+      hcluster ssh flights --instance i-0123456789abcdef0
+      hcluster ssh platform
+    """
+    from hcluster.flows import reach
+
+    with flow(ctx) as context:
+        node = reach.targets(context, name, instance=instance)[0] if instance else reach.master(context, name)
+        remote = context.connector.connect(node, name)
+    try:
+        code = remote.shell()
+    finally:
+        remote.close()
+    if code:
+        raise typer.Exit(code)
+
+
+def logs(
+    ctx: typer.Context,
+    name: str = NAME,
+    node: str = typer.Argument(
+        ...,
+        metavar="NODE",
+        help="An instance's id, address or name, or master, core, task: the first of the group.",
+        show_default=False,
+    ),
+    unit: str = typer.Option(
+        "", "--unit", "-u", metavar="UNIT", help="A daemon, such as hadoop-namenode; without it, the node's console."
+    ),
+    lines: int = typer.Option(200, "--lines", "-n", min=1, max=100_000, help="How many of the last lines."),
+) -> None:
+    """Show a node's console or a daemon's log.
+
+    \b
+    Examples:
+      hcluster logs flights master
+      hcluster logs flights master --unit hive-server2
+      hcluster logs flights i-0123456789abcdef0 -u hcluster-bootstrap -n 50
+      hcluster logs platform platform --unit hive-metastore
+    """
+    from hcluster.flows import logs as flows_logs
+
+    with flow(ctx) as context:
+        text = flows_logs.logs(context, name, node, unit, lines)
+    value = {"cluster": name, "node": node, "unit": unit, "lines": text.splitlines()}
+    render.emit(state_of(ctx), value, text)

@@ -1,0 +1,196 @@
+"""Values as tables for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from hcluster.cli.config import CliState
+    from hcluster.model.views import ClusterView, DownResult, Finding, NodeView
+
+_GAP = "  "
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_COLOURS = {"ready": 32, "running": 32, "ok": 32, "starting": 33, "degraded": 33, "ending": 33, "failed": 31}
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def emit(state: CliState, value: object, text: str) -> None:
+    """Print ``value`` as JSON when the caller asked for it, else ``text``."""
+    sys.stdout.write(to_json(value) if state.output == "json" else text.rstrip("\n"))
+    sys.stdout.write("\n")
+
+
+def to_json(value: object) -> str:
+    """JSON of dataclasses, times (ISO 8601, UTC) and what they hold."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False)
+
+
+def plain(value: object) -> object:
+    """The same as dictionaries, lists and text; a dataclass's properties are not part of it."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(entry) for entry in value]
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return str(value) if isinstance(value, Path) else value
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "none") -> str:
+    """Aligned text, one row a line; nothing is cut, so that it can be piped on. ``empty`` stands for no rows."""
+    body = [[clean(cell).replace("\n", " ") for cell in row] for row in rows]
+    if not body:
+        return empty
+    head = [column.upper() for column in columns]
+    widths = [max(len(row[index]) for row in [head, *body]) for index in range(len(head))]
+    lines = [_line(head, widths)] + [_line(row, widths) for row in body]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+    return _GAP.join(_coloured(cell) for cell in padded).rstrip()
+
+
+def _coloured(cell: str) -> str:
+    code = _COLOURS.get(cell.strip())
+    return f"\x1b[{code}m{cell}\x1b[0m" if code and colours(sys.stdout) else cell
+
+
+def colours(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that wants colours (https://no-color.org)."""
+    import os
+
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def clean(text: str) -> str:
+    """Without control characters: names and messages of others may not drive the terminal."""
+    return _CONTROL.sub("", text)
+
+
+def age(moment: datetime | None, now: datetime) -> str:
+    """How long ago, in the two largest units: 42s, 3m05s, 2h10m, 5d03h; "-" for never."""
+    if moment is None:
+        return "-"
+    seconds = max(0, int((now - moment).total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days}d{hours:02d}h"
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{seconds % 60:02d}s" if minutes else f"{seconds}s"
+
+
+def cluster_value(view: ClusterView) -> dict[str, object]:
+    """A cluster as JSON shows it: all of the view, and how many nodes are ready."""
+    value = plain(view)
+    assert isinstance(value, dict)  # noqa: S101 - for the type checker: a view is a dataclass
+    return {**value, "ready_nodes": view.ready_nodes}
+
+
+def clusters_table(views: Sequence[ClusterView], now: datetime) -> str:
+    """One line a cluster."""
+    rows = [
+        (
+            view.name,
+            view.team,
+            view.owner,
+            view.state,
+            f"{view.ready_nodes}/{sum(view.wanted.values()) or len(view.nodes)}",
+            age(view.created, now),
+            view.master or "-",
+        )
+        for view in views
+    ]
+    columns = ("name", "team", "owner", "state", "ready", "age", "master")
+    return table(columns, rows, empty="no clusters; `hcluster up FILE` starts one")
+
+
+def cluster_text(view: ClusterView, now: datetime) -> str:
+    """One cluster in full."""
+    wanted = ", ".join(f"{count} {group}" for group, count in view.wanted.items() if count) or "-"
+    lifetime = str(view.spec.get("lifetime", "-"))
+    facts = [
+        ("name", view.name),
+        ("state", view.state),
+        ("team", view.team),
+        ("owner", view.owner),
+        ("launch", view.launch or "-"),
+        ("started", f"{plain(view.created)} ({age(view.created, now)} ago)" if view.created else "-"),
+        ("lifetime", lifetime),
+        ("master", view.master or "-"),
+        ("wanted", wanted),
+        ("ready", f"{view.ready_nodes} of {sum(view.wanted.values()) or len(view.nodes)} nodes"),
+    ]
+    width = max(len(name) for name, _ in facts)
+    lines = [f"{name.ljust(width)}{_GAP}{_coloured(clean(value))}" for name, value in facts]
+    return "\n".join([*lines, "", nodes_table(view.nodes, now)])
+
+
+def nodes_table(nodes: Sequence[NodeView], now: datetime) -> str:
+    """One line a node."""
+    rows = [
+        (
+            node.instance.id,
+            node.group,
+            node.instance.state,
+            node.phase or "-",
+            node.instance.type,
+            node.instance.market,
+            node.instance.zone,
+            node.instance.private_ip or "-",
+            age(node.instance.launched, now),
+        )
+        for node in nodes
+    ]
+    return table(
+        ("instance", "group", "state", "phase", "type", "market", "zone", "address", "age"), rows, empty="no nodes"
+    )
+
+
+def findings_table(findings: Sequence[Finding]) -> str:
+    """What doctor found, the cure below each check that failed."""
+    width = max((len(one.check) for one in findings), default=0)
+    lines = []
+    for one in findings:
+        mark = _coloured("ok".ljust(6)) if one.ok else _coloured("failed")
+        lines.append(f"{mark}{_GAP}{one.check.ljust(width)}{_GAP}{clean(one.message)}")
+        if one.cure and not one.ok:
+            indent = " " * (6 + len(_GAP) + width + len(_GAP))
+            lines += [f"{indent}{clean(line)}" for line in one.cure.splitlines()]
+    return "\n".join(lines)
+
+
+def down_text(result: DownResult) -> str:
+    """What went away, in one line."""
+    if result.nothing:
+        return f"{result.name}: there was nothing left to remove"
+    counts = (
+        (result.terminated, "node"),
+        (result.interfaces, "interface"),
+        (result.templates, "launch template"),
+        (result.volumes, "volume"),
+    )
+    parts = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
+    return f"{result.name}: removed {', '.join(parts)}"
+
+
+def facts_text(values: Mapping[str, object]) -> str:
+    """Names and values, one a line; lists and mappings as compact JSON."""
+    width = max((len(name) for name in values), default=0)
+    lines = []
+    for name, value in values.items():
+        shown = plain(value)
+        text = shown if isinstance(shown, str) else json.dumps(shown, ensure_ascii=False)
+        lines.append(f"{name.ljust(width)}{_GAP}{_coloured(clean(text))}")
+    return "\n".join(lines)
