@@ -1,0 +1,158 @@
+"""The whole line on real nodes: two clusters of two teams, one metastore, MapReduce, Hive, and every read verb."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec
+
+LINES = [f"{number},{name}" for number, name in enumerate(["ant", "bee", "cat", "bee", "cat", "cat"] * 50)]
+
+
+@pytest.fixture(scope="module")
+def first(hcluster: Hcluster, platform: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Cluster `one` of team analytics: a master and two spot workers."""
+    assert platform["metastore_uri"].startswith("thrift://")
+    folder = tmp_path_factory.mktemp("one")
+    hcluster("up", spec(folder, "one", tags={"project": "tests"}))
+    data = folder / "animals.csv"
+    data.write_text("".join(f"{line}\n" for line in LINES))
+    hcluster("data", "put", data, "data/animals/")
+    yield "one"
+    hcluster("down", "one", "--yes")
+
+
+def test_all_nodes_are_ready_and_tagged(hcluster: Hcluster, cloud: Cloud, first: str) -> None:
+    shown = hcluster.json("show", first)
+    assert shown["state"] == "ready"
+    assert sorted(node["group"] for node in shown["nodes"]) == ["core", "core", "master"]
+    filters = [{"Name": "tag:hcluster:cluster", "Values": [first]}]
+    found = cloud.client("ec2").describe_instances(Filters=filters)["Reservations"]
+    nodes = [node for reservation in found for node in reservation["Instances"]]
+    assert len(nodes) == 3
+    for node in nodes:
+        tags = {tag["Key"]: tag["Value"] for tag in node["Tags"]}
+        assert tags["hcluster:team"] == "analytics"
+        assert tags["hcluster:owner"] == "tester"
+        assert tags["project"] == "tests"
+        assert node["MetadataOptions"]["HttpTokens"] == "required"
+        assert (node.get("InstanceLifecycle") == "spot") == (tags["hcluster:group"] == "core")
+
+
+def test_systemd_is_content_and_a_second_puppet_run_changes_nothing(hcluster: Hcluster, first: str) -> None:
+    for cluster in (first, "platform"):
+        states = hcluster.json("exec", cluster, "--", "systemctl", "is-system-running")
+        assert {node["stdout"].strip() for node in states} == {"running"}
+        applied = hcluster.json("exec", cluster, "--", "sudo", "hcluster-node", "converge")
+        assert {node["exit_code"] for node in applied} == {0}
+        seen = hcluster.json("exec", cluster, "--", "sudo", "cat", "/var/lib/hcluster/converged")
+        assert {json.loads(node["stdout"])["puppet_exit"] for node in seen} == {0}
+
+
+def test_nothing_was_killed_for_want_of_memory(hcluster: Hcluster, first: str) -> None:
+    for cluster in (first, "platform"):
+        command = (
+            "cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events 2>/dev/null | grep oom_kill"
+        )
+        for node in hcluster.json("exec", cluster, "--", "sh", "-c", command):
+            counts = [int(line.split()[1]) for line in node["stdout"].splitlines() if line.startswith("oom_kill ")]
+            assert counts == [0], node
+
+
+def test_mapreduce_over_s3a_commits_with_the_magic_committer_on_both_workers(hcluster: Hcluster, first: str) -> None:
+    split = "mapreduce.input.fileinputformat.split.maxsize=512"
+    source, target = f"s3a://{BUCKET}/data/animals/animals.csv", f"s3a://{BUCKET}/tmp/words"
+    words = ("job", "run", first, "--jar", "examples", "--class", "wordcount", "--", "-D", split, source, target)
+    answer = hcluster.json(*words)
+    (application,) = answer["applications"]
+    assert application.startswith("application_")
+    success = json.loads(hcluster("data", "cat", "tmp/words/_SUCCESS").stdout)
+    assert success["committer"] == "magic"
+    container = application.replace("application", "container")
+    count = f"sudo grep -o '{container}_[0-9_]*' /var/log/hadoop/hadoop-nodemanager.log | sort -u | wc -l"
+    ran = hcluster.json("exec", first, "--group", "core", "--", "sh", "-c", count)
+    assert all(int(node["stdout"]) > 0 for node in ran)
+
+
+def test_a_failing_job_ends_with_its_own_exit_code_and_shows_its_logs(hcluster: Hcluster, first: str) -> None:
+    target = f"s3a://{BUCKET}/tmp/nothing"
+    words = ("job", "run", first, "--jar", "examples", "--class", "wordcount", "--", "s3a://nobodys-bucket/x", target)
+    failed = hcluster(*words, code=1)
+    assert "nobodys-bucket" in failed.stderr
+
+
+def test_hive_writes_a_table_to_s3_and_says_what_is_wrong_with_a_statement(hcluster: Hcluster, first: str) -> None:
+    location = f"s3a://{BUCKET}/data/animals"
+    hcluster(
+        "sql",
+        first,
+        "create external table animals (id int, name string) row format delimited fields terminated by ',' "
+        f"location '{location}'; create table counts stored as orc as "
+        "select name, count(*) as n from animals group by name",
+    )
+    rows = hcluster("sql", first, "select name, n from counts order by n desc", "--format", "csv").stdout
+    assert rows.split() == ["name,n", "cat,150", "bee,100", "ant,50"]
+    described = hcluster("sql", first, "describe formatted counts", "--format", "csv").stdout
+    assert f"s3a://{BUCKET}/warehouse/" in described
+    wrong = hcluster("sql", first, "select nosuch from animals", code=1)
+    assert "nosuch" in wrong.stderr
+
+
+def test_a_second_cluster_of_another_team_reads_the_first_ones_table_and_the_registry(
+    hcluster: Hcluster, first: str, tmp_path: Path
+) -> None:
+    hcluster("up", spec(tmp_path, "two", team="science", core={"count": 1}), team="science")
+    rows = hcluster("sql", "two", "select name, n from counts order by n desc", "--format", "csv", team="science")
+    assert rows.stdout.split()[1:] == ["cat,150", "bee,100", "ant,50"]
+    listed = {row["name"]: row for row in hcluster.json("list")}
+    assert {name: listed[name]["team"] for name in (first, "two")} == {first: "analytics", "two": "science"}
+    refused = hcluster("down", "two", "--yes", code=1)
+    assert "HCLUSTER_TEAM=science" in refused.stderr
+    hcluster("down", "two", "--yes", team="science")
+    query = "select name, team, owner, state from hcluster.clusters order by name"
+    rows = hcluster("sql", first, query, "--format", "csv")
+    assert {"one,analytics,tester,ready", "two,science,tester,ended"} <= set(rows.stdout.split())
+
+
+def test_a_taken_name_is_refused_with_its_holder(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
+    taken = hcluster("up", spec(tmp_path, first, team="science"), team="science", code=1)
+    assert "is taken by tester of team analytics" in taken.stderr
+
+
+def test_logs_doctor_and_up_again_answer(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
+    assert "HiveServer2" in hcluster("logs", first, "master", "--unit", "hive-server2").stdout
+    assert "hcluster: ready" in hcluster("logs", first, "master").stdout
+    findings = hcluster.json("doctor")
+    assert [finding for finding in findings if not finding["ok"]] == []
+    before = {node["instance"]["id"] for node in hcluster.json("show", first)["nodes"]}
+    hcluster("up", spec(tmp_path, first, tags={"project": "tests"}))
+    assert {node["instance"]["id"] for node in hcluster.json("show", first)["nodes"]} == before
+
+
+def test_every_verb_works_under_a_renamed_profile(hcluster: Hcluster, cloud: Cloud, first: str, tmp_path: Path) -> None:
+    """Nothing outside the local cloud may know that it is one, by its profile's name or otherwise."""
+    for name in ("config", "credentials"):
+        text = (cloud.aws / name).read_text().replace(f"hcluster-{cloud.name}", "production")
+        (tmp_path / name).write_text(text)
+    platform = tmp_path / "platform.yaml"
+    text = hcluster.platform.read_text().replace(f"hcluster-{cloud.name}", "production")
+    platform.write_text(text.replace(str(cloud.aws), str(tmp_path)))
+    renamed = Hcluster(platform)
+    assert renamed.json("ami", "list")
+    renamed("ami", "bake")
+    renamed("puppet", "publish")
+    renamed("platform", "up")
+    renamed("up", spec(tmp_path, first, tags={"project": "tests"}))
+    assert [row["name"] for row in renamed.json("list")] == [first]
+    assert len(renamed.json("nodes", first)) == 3
+    assert renamed.json("show", first)["state"] == "ready"
+    assert len(renamed.json("exec", first, "--", "true")) == 3
+    assert renamed("sql", first, "select count(*) from animals", "--format", "csv").stdout.split() == ["_c0", "300"]
+    assert renamed("logs", first, "master").stdout
+    assert renamed("data", "list", "data/").stdout
+    assert all(finding["ok"] for finding in renamed.json("doctor"))
