@@ -15,7 +15,9 @@ _EPOCH = 946684800
 """Every file's time: 2000-01-01. A constant other than 0, since Java takes 0 for "no such file"."""
 
 
-def write(target: Path, entries: Sequence[tuple[str, Path | str | bytes]], *, on_entry: Callable[[int], None] | None = None) -> None:
+def write(
+    target: Path, entries: Sequence[tuple[str, Path | str | bytes]], *, on_entry: Callable[[int], None] | None = None
+) -> None:
     """Pack ``entries`` as (name, content), in the order given, owned by root.
 
     A Path is a file's content (its executable bit is kept), bytes are content, a str is the target of a symbolic link.
@@ -25,8 +27,9 @@ def write(target: Path, entries: Sequence[tuple[str, Path | str | bytes]], *, on
     """
     try:
         packer = subprocess.Popen(
-            ["zstd", "--quiet", "--force", "-3", "-T0", "-o", str(target)],  # noqa: S607 - from PATH, as every tool
-            stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+            ["zstd", "--quiet", "--force", "-3", "-T0", "-o", str(target)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except FileNotFoundError as cause:
         message = "zstd is not installed"

@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from hcluster.errors import HclusterError
 from hcluster.images import archive, inputs, lockfile, process
@@ -26,7 +26,7 @@ FORMAT = 1
 
 TREES = ("hadoop", "s3a", "tez", "hive", "metastore")
 STEP = "distribution"
-_DOWNLOADED = re.compile(r"Downloaded from \S+: \S+/([^/ ]+\.(?:jar|tar\.gz)) ")
+_DOWNLOADED = re.compile(r"Downloaded from \S+: \S+\.(?:jar|tar\.gz) ")
 _SCHEMA = re.compile(r"/scripts/metastore/upgrade/mysql/([^/]+)$")
 _POM = "{http://maven.apache.org/POM/4.0.0}"
 
@@ -106,20 +106,30 @@ def _resolve(source: Path, trees: Path, cache: Path, report: Report, deadline: f
 
     def on_line(line: str) -> None:
         nonlocal seen
-        if downloaded := _DOWNLOADED.search(line):
-            report(Progress(STEP, f"downloading {downloaded[1]}", seen, expected))
-        elif "Copying " in line:
-            seen += 1
-            report(Progress(STEP, "copying jars", seen, max(expected, seen)))
+        if _DOWNLOADED.search(line) or "] Copying " in line:
+            seen += "] Copying " in line
+            report(Progress(STEP, text, min(seen, expected), expected))
 
-    report(Progress(STEP, "resolving with Maven", 0, expected))
+    text = "Maven fetches the Hadoop distribution"
+    report(Progress(STEP, text, 0, expected))
     log = cache / "logs" / "maven.log"
-    command = ["mvn", "--batch-mode", "--threads", "4", "--file", str(source / "pom.xml"), f"-Doutput={trees}", "dependency:copy-dependencies"]
+    command = [
+        "mvn",
+        "--batch-mode",
+        "--threads",
+        "4",
+        "--file",
+        str(source / "pom.xml"),
+        f"-Doutput={trees}",
+        "dependency:copy-dependencies",
+    ]
     code = process.run(command, log=log, deadline=deadline, on_line=on_line)
     if code:
         errors = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("[ERROR]")]
         message = f"Maven ended with code {code} while it resolved {source}"
-        raise HclusterError(message, context="\n".join(errors[:10]), hint=f"its whole output is in {log}", reference="maven-failed")
+        raise HclusterError(
+            message, context="\n".join(errors[:10]), hint=f"its whole output is in {log}", reference="maven-failed"
+        )
 
 
 def _pack(source: Path, trees: Path, target: Path, report: Report) -> None:
@@ -142,7 +152,9 @@ def _pack(source: Path, trees: Path, target: Path, report: Report) -> None:
 
 def _shipped(trees: Path) -> str:
     """The lock as the image can check it: paths below /opt/hadoop."""
-    return lockfile.render({f"lib/{name}": digest for name, digest in lockfile.scan(trees).items() if name.split("/")[0] in TREES})
+    return lockfile.render(
+        {f"lib/{name}": digest for name, digest in lockfile.scan(trees).items() if name.split("/")[0] in TREES}
+    )
 
 
 def _schema(distribution: Path, scratch: Path) -> list[tuple[str, Path | str | bytes]]:
@@ -161,13 +173,17 @@ def _schema(distribution: Path, scratch: Path) -> list[tuple[str, Path | str | b
 
 def versions(source: Path) -> str:
     """The text of VERSIONS: one line a coordinate that a tree asks for."""
-    parent = ElementTree.parse(source / "pom.xml").getroot()  # noqa: S314 - our own file
-    properties: Mapping[str, str] = {item.tag.removeprefix(_POM): item.text or "" for item in parent.iterfind(f"{_POM}properties/*")}
+    parent = ET.parse(source / "pom.xml").getroot()  # noqa: S314 - our own file
+    properties: Mapping[str, str] = {
+        item.tag.removeprefix(_POM): item.text or "" for item in parent.iterfind(f"{_POM}properties/*")
+    }
     lines = []
     for module in parent.iterfind(f"{_POM}modules/{_POM}module"):
-        root = ElementTree.parse(source / str(module.text) / "pom.xml").getroot()  # noqa: S314 - our own file
+        root = ET.parse(source / str(module.text) / "pom.xml").getroot()  # noqa: S314 - our own file
         for dependency in root.iterfind(f"{_POM}dependencies/{_POM}dependency"):
-            group, name, version = (dependency.findtext(f"{_POM}{tag}", "") for tag in ("groupId", "artifactId", "version"))
+            group, name, version = (
+                dependency.findtext(f"{_POM}{tag}", "") for tag in ("groupId", "artifactId", "version")
+            )
             lines.append(f"{module.text} {group}:{name}:{properties.get(version.strip('${}'), version)}")
     return "\n".join(sorted(lines)) + "\n"
 

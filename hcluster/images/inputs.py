@@ -14,7 +14,9 @@ def files_below(folder: Path, *, ignore: frozenset[str] = frozenset()) -> list[P
     """Every file below ``folder``, sorted by path; byte code, build output and names in ``ignore`` left out."""
     unwanted = _IGNORED | ignore
     found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if unwanted.isdisjoint(path.relative_to(folder).parts) and path.suffix != ".pyc")
+    return sorted(
+        path for path in found if unwanted.isdisjoint(path.relative_to(folder).parts) and path.suffix != ".pyc"
+    )
 
 
 def hash_of(values: Mapping[str, object], files: Mapping[str, Iterable[Path]], root: Path) -> str:

@@ -49,5 +49,11 @@ def verify(found: Mapping[str, str], locked: Mapping[str, str]) -> None:
     problems = differing + missing + added
     if problems:
         shown = problems[:_SHOWN] + ([f"… and {len(problems) - _SHOWN} more"] if len(problems) > _SHOWN else [])
-        message = f"the jars that Maven delivered are not those of ami/hadoop/checksums.txt ({len(problems)} differences)"
-        raise IntegrityError(message, context="\n".join(shown), hint="after a wanted change of versions: hcluster ami lock; otherwise do not bake")
+        message = (
+            f"the jars that Maven delivered are not those of ami/hadoop/checksums.txt ({len(problems)} differences)"
+        )
+        raise IntegrityError(
+            message,
+            context="\n".join(shown),
+            hint="after a wanted change of versions: hcluster ami lock; otherwise do not bake",
+        )

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -49,13 +50,21 @@ def run(
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink, log.open("rb") as source:
         try:
-            child = subprocess.Popen(  # noqa: S603 - our own commands, no shell
-                list(command), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
-                cwd=cwd, env=dict(env) if env is not None else None, pass_fds=tuple(keep_open), start_new_session=True,
+            child = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=cwd,
+                env=dict(env) if env is not None else None,
+                pass_fds=tuple(keep_open),
+                start_new_session=True,
             )
         except FileNotFoundError as cause:
-            message = f"{command[0]} is not installed"
-            raise HclusterError(message, hint=f"install {Path(command[0]).name}: `make setup` does", reference="program-missing") from cause
+            name = Path(command[0]).name
+            raise HclusterError(
+                f"{name} is not installed", hint=f"install {name}: `make setup` does", reference="program-missing"
+            ) from cause
         try:
             _follow(child, source, time.monotonic() + deadline, on_line or _ignore)
         except BaseException:
@@ -63,8 +72,11 @@ def run(
             raise
     if child.returncode is None:
         _end(child, grace)
-        message = f"{Path(command[0]).name} took longer than {deadline:.0f} s"
-        raise DeadlineError(message, context=tail(log), hint=f"its whole output is in {log}")
+        raise DeadlineError(
+            f"{Path(command[0]).name} took longer than {deadline:.0f} s",
+            context=tail(log),
+            hint=f"its whole output is in {log}",
+        )
     return child.returncode
 
 
@@ -91,17 +103,14 @@ def _follow(child: subprocess.Popen[bytes], source: IO[bytes], until: float, on_
 
 
 def _end(child: subprocess.Popen[bytes], grace: float) -> None:
-    """Interrupt it, then kill its whole group."""
+    """Interrupt the whole group, as a terminal would (programs pass work on to children), then kill it."""
     if child.poll() is None:
-        child.send_signal(signal.SIGINT)
-        try:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
             child.wait(timeout=grace)
-        except subprocess.TimeoutExpired:
-            pass
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
 
 

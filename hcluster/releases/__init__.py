@@ -1,0 +1,1 @@
+"""Puppet releases: packed reproducibly, addressed by their content, published to a channel."""

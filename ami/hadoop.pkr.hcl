@@ -1,0 +1,123 @@
+# The Hadoop image: one template for AWS and every cloud with its API. `hcluster ami bake` supplies all variables and, through the
+# environment of Packer's process alone, the credentials.
+#
+# HCL2 as Packer 1.6 reads it: no required_plugins, no metadata_options. IMDSv2 is required by the image's attribute, which
+# hcluster sets after the bake, and by every launch template.
+
+variable "region" { type = string }
+variable "ec2_endpoint" {
+  type        = string
+  description = "URL of EC2 as the profile reaches it; on AWS the region's own."
+}
+variable "base_image" {
+  type        = string
+  description = "Id of the newest image that fits platform.yaml's images.base; resolved before, since the name's hash covers it."
+}
+variable "instance_type" { type = string }
+variable "subnet" { type = string }
+variable "security_group" { type = string }
+variable "ssh_user" { type = string }
+variable "bastion_host" {
+  type        = string
+  description = "SSH server on the way to the instance; empty means none. Its key comes from the caller's SSH agent."
+}
+variable "bastion_user" { type = string }
+variable "package_proxy" {
+  type        = string
+  description = "HOST:PORT of the proxy that packages are installed through; empty means directly."
+}
+variable "image_name" { type = string }
+variable "image_tags" { type = map(string) }
+variable "run_tags" {
+  type        = map(string)
+  description = "Tags of the instance on which the image is baked, and of its volume."
+}
+variable "distribution" {
+  type        = string
+  description = "Path of dist.tar.zst."
+}
+variable "node_tree" {
+  type        = string
+  description = "Path of node.tar.zst."
+}
+variable "release" {
+  type        = string
+  description = "Path of the packed Puppet release."
+}
+variable "version_file" {
+  type        = string
+  description = "Path of what becomes /etc/hcluster/image.json."
+}
+
+source "amazon-ebs" "hadoop" {
+  region                      = var.region
+  custom_endpoint_ec2         = var.ec2_endpoint
+  skip_region_validation      = true
+  skip_metadata_api_check     = true
+  skip_credential_validation  = true
+  source_ami                  = var.base_image
+  instance_type               = var.instance_type
+  subnet_id                   = var.subnet
+  security_group_id           = var.security_group
+  associate_public_ip_address = false
+  shutdown_behavior           = "terminate"
+
+  ssh_username  = var.ssh_user
+  ssh_interface = "private_ip"
+  ssh_timeout   = "5m"
+
+  ssh_bastion_host       = var.bastion_host
+  ssh_bastion_username   = var.bastion_user
+  ssh_bastion_agent_auth = var.bastion_host != ""
+
+  ami_name        = var.image_name
+  ami_description = "Hadoop, Hive and Tez with hcluster on Debian 12"
+  tags            = var.image_tags
+  snapshot_tags   = var.image_tags
+  run_tags        = var.run_tags
+  run_volume_tags = var.run_tags
+
+  aws_polling {
+    delay_seconds = 1
+    max_attempts  = 1200
+  }
+}
+
+build {
+  sources = ["source.amazon-ebs.hadoop"]
+
+  provisioner "shell" {
+    script           = "${path.root}/scripts/10-prepare.sh"
+    execute_command  = "chmod +x '{{ .Path }}' && sudo env {{ .Vars }} '{{ .Path }}'"
+    environment_vars = ["PACKAGE_PROXY=${var.package_proxy}"]
+  }
+
+  provisioner "file" {
+    source      = var.release
+    destination = "/var/cache/hcluster/puppet.tar.gz"
+  }
+  provisioner "file" {
+    source      = var.node_tree
+    destination = "/var/cache/hcluster/node.tar.zst"
+  }
+  provisioner "file" {
+    source      = var.version_file
+    destination = "/var/cache/hcluster/image.json"
+  }
+  provisioner "file" {
+    source      = var.distribution
+    destination = "/var/cache/hcluster/dist.tar.zst"
+  }
+
+  # In order; the last one decides whether this becomes an image.
+  provisioner "shell" {
+    scripts = [
+      "${path.root}/scripts/20-puppet.sh",
+      "${path.root}/scripts/30-version.sh",
+      "${path.root}/scripts/40-cleanup.sh",
+      "${path.root}/scripts/50-validate.sh",
+    ]
+    execute_command  = "chmod +x '{{ .Path }}' && sudo env {{ .Vars }} '{{ .Path }}'"
+    environment_vars = ["BAKE_REGION=${var.region}"]
+  }
+}

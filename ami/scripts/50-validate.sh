@@ -1,0 +1,138 @@
+#!/bin/bash
+# Prove that the image works before it becomes one: every jar is there, every role's daemon starts and answers. Then remove
+# each trace of the proof. Whatever fails here fails the bake.
+set -Eeuo pipefail
+
+release=/var/cache/hcluster/puppet
+places=(/etc /opt/hcluster /var/lib /var/log /var/cache /usr/local /root /srv)
+# Bound from outside in a container, thus not ours to write.
+bound=(--exclude=etc/hosts --exclude=etc/hostname --exclude=etc/resolv.conf)
+state=$(mktemp -d /var/tmp/hcluster-validate.XXXXXX)
+
+services() { systemctl list-units --type=service --state=active,activating --plain --no-legend | awk '{print $1}' | sort; }
+paths() { find "${places[@]}" -xdev -print0 | sort --zero-terminated; }
+
+explain() {
+    local code=$?
+    echo "validation failed (code $code) in line ${BASH_LINENO[0]}: $BASH_COMMAND" >&2
+    systemctl --failed --plain --no-legend >&2 || true
+    local unit
+    for unit in $(systemctl --failed --plain --no-legend | awk '{print $1}'); do
+        journalctl --no-pager --lines 20 --unit "$unit" >&2 || true
+    done
+    tail --lines 15 /var/log/hadoop/*.log >&2 2>/dev/null || true
+    exit 1
+}
+trap explain ERR
+
+jars() {
+    echo "## checking every jar"
+    # Of S3A a missing jar shows only when some call needs it, so the set is compared and then loaded.
+    (cd /opt/hadoop && sha256sum --check --quiet --strict CHECKSUMS)
+    local extra
+    extra=$(comm -13 <(awk '{print $2}' /opt/hadoop/CHECKSUMS | sort) <(cd /opt/hadoop && find lib -name '*.jar' | sort))
+    if [ -n "$extra" ]; then
+        echo "jars that are not in CHECKSUMS: $extra" >&2
+        return 1
+    fi
+}
+
+# The connector with all that it needs comes as far as the connection, which nothing accepts.
+s3a() {
+    echo "## loading S3A"
+    local answer
+    answer=$(timeout 60 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m \
+        -cp '/opt/hadoop/lib/hadoop/*:/opt/hadoop/lib/s3a/*' org.apache.hadoop.fs.FsShell \
+        -D fs.s3a.endpoint=http://127.0.0.1:9 -D fs.s3a.endpoint.region=us-east-1 -D fs.s3a.path.style.access=true \
+        -D fs.s3a.aws.credentials.provider=org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider \
+        -D fs.s3a.attempts.maximum=1 -D fs.s3a.retry.limit=0 -D fs.s3a.bucket.probe=0 -ls s3a://validate/ 2>&1 || true)
+    if ! grep --quiet 'Connection refused' <<<"$answer"; then
+        echo "S3A did not come as far as connecting:" >&2
+        echo "$answer" >&2
+        return 1
+    fi
+}
+
+# The same Hiera layer as on a node, made by the node's own code.
+hiera() {
+    install -d -m 0755 /etc/hcluster
+    install -d -m 0700 /etc/hcluster/secrets
+    (umask 0077 && head --bytes 24 /dev/urandom | base64 | tr --delete '+/=\n' >/etc/hcluster/secrets/metastore)
+    PYTHONPATH=/opt/hcluster/lib PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 - "$BAKE_REGION" >/etc/hcluster/node.yaml <<'PYTHON'
+import json
+import sys
+
+from hcluster.model.user_data import UserData
+from hcluster.node import machine
+from hcluster.node.config import hiera
+from hcluster.node.imds import Imds
+
+me = Imds().identity()
+data = UserData(
+    platform="validate", cluster="validate", group="validate", role="validate", launch="validate", region=sys.argv[1],
+    bucket="validate", s3_endpoint="http://127.0.0.1:9", config_key="", config_sha256="", release_key="", release_sha256="",
+)
+shared = {
+    "master_host": me.hostname, "metastore_uri": f"thrift://{me.hostname}:9083", "workers": 1, "core_nodes": 1,
+    "data_dirs": ["/var/lib/hadoop"], "site": {}, "team": "default",
+}
+print(json.dumps(hiera(data, me, shared, memory_mib=machine.memory_mib(), vcpus=machine.vcpus())))
+PYTHON
+}
+
+daemons() {
+    echo "## puppet apply, role::validate"
+    hiera
+    local code=0
+    FACTER_hcluster_role=validate LC_ALL=C.UTF-8 puppet apply --detailed-exitcodes --color=false \
+        --modulepath "$release/site-modules:$release/modules" --hiera_config "$release/hiera.yaml" \
+        "$release/manifests/site.pp" || code=$?
+    [ "$code" -eq 0 ] || [ "$code" -eq 2 ]
+    echo "## waiting for every daemon"
+    hcluster-node health
+}
+
+smoke() {
+    echo "## HDFS and the smoke tests"
+    hdfs dfs -put /etc/hcluster/image.json /validate.json
+    [ "$(hdfs dfs -cat /validate.json | sha256sum)" = "$(sha256sum </etc/hcluster/image.json)" ]
+    local check
+    for check in /etc/hcluster/smoke.d/*; do
+        case $check in
+            *s3*) ;; # no bucket here; the nodes of a real cluster run it
+            *) [ ! -x "$check" ] || timeout 120 "$check" ;;
+        esac
+    done
+}
+
+forget() {
+    echo "## removing the traces"
+    local started
+    mapfile -t started < <(comm -13 "$state/services" <(services))
+    if [ ${#started[@]} -gt 0 ]; then
+        systemctl stop "${started[@]}"
+    fi
+    rm -rf "$release"
+    comm --zero-terminated -13 "$state/paths" <(paths) | sort --zero-terminated --reverse | xargs --null --no-run-if-empty rm -rf
+    tar --extract --preserve-permissions --overwrite --file "$state/etc.tar" --directory / "${bound[@]}"
+    systemctl daemon-reload
+    systemctl reset-failed
+    find /var/log -xdev -type f -exec truncate --size 0 {} +
+    rm -rf /tmp/hsperfdata_* /tmp/hadoop-* /tmp/hive* "$state"
+    # Empty means: make one at the first boot. systemd needs its own until now.
+    : >/etc/machine-id
+    rm -f /var/lib/dbus/machine-id
+    sync
+}
+
+services >"$state/services"
+tar --create --file "$state/etc.tar" --directory / "${bound[@]}" etc
+paths >"$state/paths"
+jars
+s3a &
+s3a_job=$!
+daemons
+wait "$s3a_job"
+smoke
+forget
+echo "## the image is valid"

@@ -1,0 +1,58 @@
+"""What Packer says with -machine-readable, as it says it: its steps, its messages, its errors and its image."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, field
+
+_PREFIX = re.compile(r"^(?:==>|-->|\s)*\s*[\w.-]+: ?")
+"""``==> amazon-ebs.hadoop: `` before each line for people."""
+_MARK = "## "
+"""Our own scripts' lines that name what they do."""
+_KEPT = 40
+
+
+@dataclass
+class Transcript:
+    """Fed with lines, it knows where the bake is. ``step`` is for people; ``image`` is "" until there is one."""
+
+    step: str = "starting Packer"
+    image: str = ""
+    errors: list[str] = field(default_factory=list)
+    _last: deque[str] = field(default_factory=lambda: deque(maxlen=_KEPT))
+
+    def feed(self, line: str) -> bool:
+        """Take one line of output; whether a new step began."""
+        parts = line.split(",")
+        if len(parts) < 4:  # not machine-readable: a panic, or a complaint about the arguments
+            self._last.append(line)
+            return False
+        kind, data = parts[2], [_plain(part) for part in parts[3:]]
+        if kind == "artifact" and data[1:2] == ["id"]:
+            self.image = data[2].rsplit(":", 1)[-1]
+        elif kind == "ui":
+            return self._say(data[0], data[1] if len(data) > 1 else "")
+        return False
+
+    def context(self) -> str:
+        """The last messages and the errors, for one who must find out why."""
+        return "\n".join([*self._last, *(error for error in self.errors if error not in self._last)])
+
+    def _say(self, kind: str, text: str) -> bool:
+        lines = [_PREFIX.sub("", line).rstrip() for line in text.splitlines()]
+        self._last.extend(line for line in lines if line)
+        if kind == "error":
+            self.errors.extend(line for line in lines if line)
+            return False
+        marks = [line.removeprefix(_MARK) for line in lines if line.startswith(_MARK)]
+        steps = marks if kind == "message" else [line for line in lines if line]
+        if steps and steps[-1] != self.step:
+            self.step = steps[-1]
+            return True
+        return False
+
+
+def _plain(text: str) -> str:
+    """Undo the escapes of machine-readable output."""
+    return text.replace("%!(PACKER_COMMA)", ",").replace("\\r", "").replace("\\n", "\n")
