@@ -102,6 +102,7 @@ FILES: dict[str, tuple[int, str]] = {
         0o644,
         "[Manager]\nDefaultTasksMax=infinity\nDefaultTimeoutStopSec=20s\nShowStatus=no\n",
     ),
+    # In memory: flushing a journal to disk costs a second of each boot, and the console keeps the end of it anyway.
     "etc/systemd/journald.conf.d/node.conf": (0o644, "[Journal]\nStorage=volatile\nRuntimeMaxUse=24M\nRateLimitIntervalSec=0\n"),
     "etc/ssh/sshd_config.d/node.conf": (0o644, "PasswordAuthentication no\nUseDNS no\n"),
     "etc/sudoers.d/90-admin": (0o440, "admin ALL=(ALL) NOPASSWD:ALL\n"),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +15,7 @@ from pathlib import Path
 from hcluster.errors import LocalCloudError
 from hcluster.localcloud import base_files
 from hcluster.localcloud.apt_sources import AptSource
-from hcluster.localcloud.system import run, write_atomically
+from hcluster.localcloud.system import environment, hold, run, write_atomically
 from hcluster.model.events import Progress, Report, silent
 
 CODENAME = "bookworm"
@@ -92,7 +90,7 @@ def ensure(cache: Path, sources: Sequence[AptSource], report: Report = silent) -
     chosen = debian_sources(sources)
     digest = digest_of(chosen)
     folder = cache / "base" / digest[:16]
-    with _only_builder(folder):
+    with hold(folder.with_name(folder.name + ".lock")):
         found = find(cache, digest)
         if found:
             return found
@@ -109,14 +107,6 @@ def ensure(cache: Path, sources: Sequence[AptSource], report: Report = silent) -
             _discard(fresh)
     report(Progress("base-image", "base image built", state="ok"))
     return BaseImage(digest, folder / "root", built)
-
-
-@contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(folder.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _discard(fresh: Path) -> None:
@@ -153,7 +143,9 @@ def _bootstrap(root: Path, sources: Sequence[AptSource], report: Report) -> None
     report(Progress("base-image", "base image: Debian 12 from this machine's apt sources (about a minute, once)"))
     command = ["timeout", f"{BUILD_TIMEOUT:g}", *bootstrap_command(root, sources)]
     tail: deque[str] = deque(maxlen=20)
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as build:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+    ) as build:
         for line in build.stdout or ():
             tail.append(line.rstrip())
             if line.startswith("I: "):

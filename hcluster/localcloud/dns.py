@@ -6,6 +6,7 @@ import subprocess
 from ipaddress import IPv4Network
 
 from hcluster.localcloud.settings import DOMAIN, CloudSettings
+from hcluster.localcloud.system import environment
 
 
 def command(settings: CloudSettings) -> list[str]:
@@ -41,7 +42,7 @@ class NameServer:
 
     def __init__(self, settings: CloudSettings) -> None:
         """Start it; call from the thread that lives as long as the cloud (its end is the server's)."""
-        self._process = subprocess.Popen(command(settings), stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen(command(settings), stdin=subprocess.DEVNULL, env=environment())
 
     def running(self) -> bool:
         """Whether it still runs."""

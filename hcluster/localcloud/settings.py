@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -67,6 +67,11 @@ class CloudSettings:
         return Path("/run/hcluster") / self.key
 
     @property
+    def lock(self) -> Path:
+        """Held by the daemon as long as it lives."""
+        return self.runtime.with_name(f"{self.key}.daemon")
+
+    @property
     def cache(self) -> Path:
         """Shared by all clouds of the state folder."""
         return self.folder.parent.parent / "cache"
@@ -99,14 +104,6 @@ class CloudSettings:
     def contains(self, address: str) -> bool:
         """Whether an address is one of this cloud's."""
         return IPv4Address(address) in IPv4Network(self.cidr)
-
-
-def state_folder(environment: Mapping[str, str]) -> Path:
-    """The state folder: HCLUSTER_STATE, else hcluster/ in the XDG state folder, else in ~/.local/state."""
-    if environment.get("HCLUSTER_STATE"):
-        return Path(environment["HCLUSTER_STATE"]).absolute()
-    base = environment.get("XDG_STATE_HOME") or str(Path(environment.get("HOME", "/root")) / ".local/state")
-    return Path(base).absolute() / "hcluster"
 
 
 def derive(name: str, state: Path, taken: Iterable[IPv4Network] = ()) -> CloudSettings:

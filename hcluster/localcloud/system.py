@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import shlex
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,8 +17,16 @@ from hcluster.errors import LocalCloudError
 
 Result = TypeVar("Result")
 
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 CLONE_NEWNET = 0x40000000
 NETNS_FOLDER = Path("/run/netns")
+
+
+def environment() -> dict[str, str]:
+    """This process's environment for its children, with the system's folders at the end of PATH: a caller's may lack
+    the sbin ones, and messages are read in English."""
+    folders = [*os.environ.get("PATH", "").split(":"), *_SYSTEM_FOLDERS]
+    return {**os.environ, "PATH": ":".join(dict.fromkeys(filter(None, folders))), "LC_ALL": "C.UTF-8"}
 
 
 def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -26,7 +36,7 @@ def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60, check: boo
         LocalCloudError: it is missing, did not end in time, or (with ``check``) ended with a code other than 0.
     """
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, env=environment())
     except FileNotFoundError as cause:
         raise LocalCloudError(f"the command {argv[0]} is not installed") from cause
     except subprocess.TimeoutExpired as cause:
@@ -94,3 +104,36 @@ def write_atomically(path: Path, text: str, mode: int = 0o644) -> None:
         os.fchmod(handle, mode)
         file.write(text)
     fresh.replace(path)
+
+
+@contextmanager
+def hold(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock of that name while the block lasts; its file is gone afterwards.
+
+    Raises:
+        LocalCloudError: without ``wait``, another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise LocalCloudError(f"another process holds {path}") from None
+        if _names(path, handle):
+            break
+        # Whoever held it removed the file meanwhile: what is locked now has no name any more.
+        os.close(handle)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _names(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False

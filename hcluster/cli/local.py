@@ -1,0 +1,106 @@
+"""``hcluster local``: the embedded cloud of this machine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hcluster.localcloud.control import CloudStatus
+    from hcluster.model.events import Report
+
+app = typer.Typer(
+    no_args_is_help=True, help="A cloud on this machine: real nodes behind the same API as AWS's (needs root)."
+)
+
+Name = Annotated[str, typer.Option("--name", help="Which local cloud; several run side by side.")]
+Output = Annotated[Literal["table", "json"] | None, typer.Option("--output", help="How to print the result.")]
+
+
+@app.command()
+def start(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
+    """Start the cloud, with the instances that ran when it was stopped. Running already: nothing happens."""
+    from hcluster.localcloud import control
+
+    _show(ctx, output, _with_progress(control.start, name))
+
+
+@app.command()
+def status(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
+    """Tell whether the cloud runs, and where."""
+    from hcluster.localcloud import control
+
+    _show(ctx, output, control.status(name, _state()))
+
+
+@app.command()
+def stop(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
+    """Shut all nodes down and end the cloud. Its instances, images and objects are kept for the next start."""
+    from hcluster.localcloud import control
+
+    _show(ctx, output, _with_progress(control.stop, name))
+
+
+@app.command()
+def reset(
+    ctx: typer.Context,
+    name: Name = "default",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    output: Output = None,
+) -> None:
+    """Stop the cloud and delete all of it: instances, images, objects. Downloads and the base image stay cached."""
+    from hcluster.localcloud import control
+
+    if not yes:
+        typer.confirm(
+            f"Delete the local cloud '{name}' with all its instances, images and objects?", abort=True, err=True
+        )
+    _show(ctx, output, _with_progress(control.reset, name))
+
+
+def _state() -> Path:
+    from hcluster.cli.config import state_folder
+
+    return state_folder()
+
+
+def _with_progress(action: Callable[[str, Path, Report], CloudStatus], name: str) -> CloudStatus:
+    from hcluster.cli.progress import reporter
+
+    with reporter() as report:
+        return action(name, _state(), report)
+
+
+def _show(ctx: typer.Context, output: Output, found: CloudStatus) -> None:
+    from hcluster.cli.config import CliState
+    from hcluster.cli.render import emit, facts_text
+
+    state = ctx.obj if isinstance(ctx.obj, CliState) else CliState()
+    if output:
+        state = CliState(state.platform_file, output, state.user, state.team)
+    emit(state, found, facts_text(_facts(found)))
+
+
+def _facts(found: CloudStatus) -> dict[str, object]:
+    """The lines for people; where nothing runs, only what matters then."""
+    facts: dict[str, object] = {"local cloud": found.name, "state": found.state}
+    if found.state in ("running", "starting", "stopping"):
+        facts |= {
+            "endpoint": found.endpoint,
+            "network": found.network,
+            "package proxy": found.proxy,
+            "profile": found.profile,
+            "profile's folder": found.directory,
+            "base image": f"{found.image_id} ({found.image_name})",
+            "nodes": str(found.nodes),
+            "since": datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
+            "log": found.log,
+        }
+    if found.left:
+        facts["left over"] = f"{len(found.left)} parts; `hcluster local stop --name {found.name}` removes them"
+    return facts
