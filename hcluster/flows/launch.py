@@ -30,6 +30,8 @@ class GroupPlan:
     disks: tuple[Disk, ...]
     alive: tuple[str, ...]
     """Ids of the nodes that are there already."""
+    known: tuple[str, ...] = ()
+    """Ids of all nodes that this group ever had, as far as the cloud still tells."""
     interface: str = ""
 
 
@@ -46,6 +48,7 @@ class Ground:
     release: str
     """Digest of the Puppet release."""
     tags: Mapping[str, str]
+    attempt: int = 0
 
 
 def resolve_image(ctx: Context, wanted: str) -> str:
@@ -80,8 +83,13 @@ def write_config(ctx: Context, ground: Ground, config: Mapping[str, object]) -> 
 
 
 def client_token(ground: Ground, plan: GroupPlan) -> str:
-    """The same for the same situation, so that a repeated call launches nothing twice; at most 64 characters."""
-    text = "\n".join((ground.cluster, ground.launch, plan.group, str(plan.missing), *sorted(plan.alive)))
+    """The same for the same situation, so that a repeated call launches nothing twice; at most 64 characters.
+
+    A call that follows a shortage, or the end of a node, is another situation: the same token would only bring back
+    the earlier answer.
+    """
+    situation = (plan.group, str(plan.missing), plan.interface, str(ground.attempt), *sorted(plan.known))
+    text = "\n".join((ground.cluster, ground.launch, *situation))
     return f"hc-{hashlib.sha256(text.encode()).hexdigest()[:48]}"
 
 

@@ -23,6 +23,8 @@ class Claim:
     created: float
     """Epoch seconds."""
     spec: Mapping[str, object]
+    attempt: int = 0
+    """Grows when the cloud launched less than it was asked for, so that the next call is a new one for it."""
 
     def body(self) -> bytes:
         """As it lies in the bucket."""
@@ -61,11 +63,21 @@ def claim(store: ObjectStore, wanted: Claim) -> Claim:
                 f"`hcluster down {wanted.cluster}`",
                 reference="name-taken",
             ) from None
-        taken_up = replace(wanted, launch=found.launch, created=found.created)
+        taken_up = replace(wanted, launch=found.launch, created=found.created, attempt=found.attempt)
         if taken_up.spec != found.spec:
             store.put(key, taken_up.body(), if_match=etag)
         return taken_up
     return wanted
+
+
+def next_attempt(store: ObjectStore, held: Claim) -> Claim:
+    """Count one more attempt; client tokens that are made of it differ from the earlier ones."""
+    found = read_claim(store, held.cluster)
+    if found is None or found[0].launch != held.launch:
+        return held
+    counted = replace(found[0], attempt=found[0].attempt + 1)
+    store.put(names.spec_key(held.cluster), counted.body(), if_match=found[1])
+    return counted
 
 
 def read_platform(store: ObjectStore) -> PlatformRecord:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from hcluster.errors import DeniedError, HclusterError, NotFoundError, UsageError
+from hcluster.errors import CapacityError, DeniedError, HclusterError, NotFoundError, UsageError
 from hcluster.flows.context import Context
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import show
-from hcluster.flows.records import Claim, claim, read_claim, read_platform
+from hcluster.flows.records import Claim, claim, next_attempt, read_claim, read_platform
 from hcluster.flows.registry import ready_row
 from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
 from hcluster.model import names
@@ -56,6 +57,7 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
             subnets=record.subnets,
             release=release,
             tags=cluster_tags(ctx, spec, held),
+            attempt=held.attempt,
         )
         return _bring_up(ctx, spec, record, ground, held, timeout)
     except HclusterError as cause:
@@ -121,7 +123,8 @@ def _say_changes(ctx: Context, old: ClusterSpec, new: ClusterSpec) -> None:
 def _bring_up(
     ctx: Context, spec: ClusterSpec, record: PlatformRecord, ground: Ground, held: Claim, timeout: float
 ) -> ClusterView:
-    alive = _healthy(ctx, spec.name)
+    known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
+    alive = _healthy(ctx, spec.name, known)
     interface, _, master_host = ctx.compute.ensure_interface(
         subnet=record.subnets[0],
         groups=[ground.security_group],
@@ -129,9 +132,13 @@ def _bring_up(
         client_token=f"hc-{held.launch}-master",
         tags={**ground.tags, names.TAG_GROUP: "master", "Name": f"{spec.name}-master"},
     )
-    plans = group_plans(spec, alive, interface)
+    plans = group_plans(spec, alive, known, interface)
     config = node_config(spec, record, master_host=master_host)
-    instances = launch(ctx, ground, plans, config)
+    try:
+        instances = launch(ctx, ground, plans, config)
+    except CapacityError:
+        next_attempt(ctx.store, held)
+        raise
     wait_ready(ctx, spec.name, instances, timeout=timeout)
     view = show(ctx, spec.name)
     _register(ctx, held, view, ground)
@@ -139,7 +146,9 @@ def _bring_up(
     return view
 
 
-def group_plans(spec: ClusterSpec, alive: list[Instance], interface: str) -> list[GroupPlan]:
+def group_plans(
+    spec: ClusterSpec, alive: Sequence[Instance], known: Sequence[Instance], interface: str
+) -> list[GroupPlan]:
     """What each group misses. Pure."""
     plans = []
     for name, group in spec.groups().items():
@@ -155,15 +164,19 @@ def group_plans(spec: ClusterSpec, alive: list[Instance], interface: str) -> lis
                 market=group.market,
                 disks=tuple(Disk(disk.size_gib, disk.type) for disk in group.disks),
                 alive=there,
+                known=tuple(node.id for node in known if node.tags.get(names.TAG_GROUP) == name),
                 interface=interface if name == "master" else "",
             )
         )
     return plans
 
 
-def _healthy(ctx: Context, cluster: str) -> list[Instance]:
+def _healthy(ctx: Context, cluster: str, known: Sequence[Instance]) -> list[Instance]:
     """Nodes to keep: those that are there; those that reported a failure are ended first and replaced."""
-    alive = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: cluster})
+    going = [node for node in known if node.state == "shutting-down"]
+    if going:
+        wait_gone(ctx, going)
+    alive = [node for node in known if node.alive]
     if not alive:
         return []
     checkins = ctx.checkins.listed(cluster)

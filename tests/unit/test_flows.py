@@ -1,0 +1,387 @@
+"""The verbs over the in-memory cloud: what they make, what they leave when cut off anywhere, how they go on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hcluster.errors import (
+    CapacityError,
+    ConflictError,
+    DeadlineError,
+    DeniedError,
+    HclusterError,
+    NodeFailedError,
+    NotFoundError,
+    UsageError,
+)
+from hcluster.flows import doctor, listing, platform, reach, up
+from hcluster.flows import down as down_flow
+from hcluster.flows.context import Context
+from hcluster.model import names
+from hcluster.model.events import Progress
+from hcluster.model.node import Instance
+from hcluster.model.principal import Principal
+from hcluster.ports import Remote
+from hcluster.spec.cluster import ClusterSpec
+from hcluster.spec.platform import PlatformSpec
+from hcluster.testing import Crash, FakeCloud, NodeScript
+from hcluster.testing.probes import Moment, no_probe
+
+PLATFORM = PlatformSpec(name="test", bucket="hcluster-test", teams=("analytics", "science"))
+
+
+class NoCatalog:
+    """A metastore that remembers what it was asked for."""
+
+    def __init__(self) -> None:
+        self.registries: list[tuple[str, str]] = []
+
+    def ensure_registry(self, remote: Remote, uri: str, bucket: str) -> None:
+        assert remote
+        self.registries.append((uri, bucket))
+
+
+class World:
+    """A fake cloud with an image and a release, and the contexts of callers."""
+
+    def __init__(self, scripts: Callable[[Instance], NodeScript] | None = None) -> None:
+        self.scripts = scripts or (lambda _: NodeScript())
+        self.cloud = FakeCloud(scripts=lambda node: self.scripts(node))  # noqa: PLW0108 - a test may change it
+        tags = {names.TAG_PLATFORM: "test", names.TAG_IMAGE_NAME: "hadoop"}
+        self.image = self.cloud.images.register("hcluster-hadoop-1", tags=tags)
+        self.cloud.store.ensure_bucket({})
+        self.cloud.store.put(names.channel_key("stable"), json.dumps({"digest": "d" * 64}).encode())
+        self.catalog = NoCatalog()
+        self.told: list[Progress] = []
+
+    def context(self, team: str = "analytics", user: str = "ann") -> Context:
+        return Context(
+            platform=PLATFORM,
+            principal=Principal(user, team),
+            compute=self.cloud.compute,
+            images=self.cloud.images,
+            store=self.cloud.store,
+            checkins=self.cloud.checkins,
+            connector=self.cloud.connector,
+            catalog=self.catalog,
+            clock=self.cloud.clock,
+            report=self.told.append,
+        )
+
+    def inventory(self) -> dict[str, int]:
+        return self.cloud.compute.inventory({names.TAG_PLATFORM: "test", names.TAG_CLUSTER: "flights"})
+
+
+def flights(**fields: object) -> ClusterSpec:
+    return ClusterSpec.model_validate({"name": "flights", "team": "analytics", **fields})
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    platform.up(made.context())
+    return made
+
+
+NOTHING = {"instances": 0, "interfaces": 0, "templates": 0, "groups": 0, "volumes": 0}
+
+
+def test_platform_up_makes_bucket_groups_roles_and_a_ready_node(world: World) -> None:
+    ctx = world.context()
+    status = platform.status(ctx)
+    node = status["node"]
+    assert isinstance(node, dict)
+    assert node["phase"] == "ready"
+    uri = str(status["metastore_uri"])
+    assert uri.startswith("thrift://ip-")
+    assert world.catalog.registries == [(uri, "hcluster-test")]
+    groups = status["groups"]
+    assert isinstance(groups, dict)
+    assert set(groups) == {"analytics", "science", "platform"}
+
+
+def test_platform_up_again_changes_nothing(world: World) -> None:
+    before = world.cloud.compute.inventory({names.TAG_PLATFORM: "test"})
+    first = platform.up(world.context())
+    assert platform.up(world.context()) == first
+    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == before
+
+
+def test_platform_down_is_refused_while_clusters_run_and_leaves_nothing_after(world: World) -> None:
+    ctx = world.context()
+    up.up(ctx, flights())
+    with pytest.raises(ConflictError, match="flights"):
+        platform.down(ctx, delete_data=False)
+    down_flow.down(ctx, "flights")
+    platform.down(ctx, delete_data=False)
+    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == NOTHING
+    assert ctx.store.exists()
+    platform.up(ctx)
+    platform.down(ctx, delete_data=True)
+    assert not ctx.store.exists()
+
+
+def test_up_makes_a_ready_cluster_with_its_row(world: World) -> None:
+    view = up.up(world.context(), flights())
+    assert (view.state, view.ready_nodes, view.wanted) == ("ready", 3, {"master": 1, "core": 2})
+    assert view.master.startswith("ip-")
+    markets = {node.group: node.instance.market for node in view.nodes}
+    assert markets == {"master": "on-demand", "core": "spot"}
+    row = json.loads(world.cloud.store.get(names.registry_key("flights", view.launch))[0])
+    assert (row["state"], row["team"], row["owner"], row["workers"]) == ("ready", "analytics", "ann", 2)
+
+
+def test_the_calls_of_up_do_not_grow_with_the_nodes() -> None:
+    def calls(count: int) -> list[str]:
+        one = World()
+        platform.up(one.context())
+        start = {id(port): len(port.calls) for port in (one.cloud.compute, one.cloud.store, one.cloud.images)}
+        up.up(one.context(), flights(core={"count": count}))
+        ports = (one.cloud.compute, one.cloud.store, one.cloud.images)
+        return sorted(name for port in ports for name in port.calls[start[id(port)] :])
+
+    assert calls(2) == calls(200)
+
+
+def test_up_again_with_another_count_launches_only_what_is_missing(world: World) -> None:
+    first = up.up(world.context(), flights())
+    second = up.up(world.context(), flights(core={"count": 4}))
+    assert second.launch == first.launch
+    assert {node.instance.id for node in first.nodes} < {node.instance.id for node in second.nodes}
+    assert second.ready_nodes == 5
+
+
+def test_a_refused_change_names_the_field_and_why(world: World) -> None:
+    up.up(world.context(), flights(core={"count": 4}))
+    with pytest.raises(UsageError, match="core") as raised:
+        up.up(world.context(), flights(core={"count": 2}))
+    assert "cannot drain" in raised.value.context
+
+
+def test_the_team_of_the_spec_must_be_the_callers(world: World) -> None:
+    with pytest.raises(DeniedError) as raised:
+        up.up(world.context(team="science"), flights())
+    assert "HCLUSTER_TEAM=analytics" in raised.value.hint
+
+
+def test_a_taken_name_is_refused_and_its_holder_named(world: World) -> None:
+    up.up(world.context(), flights())
+    with pytest.raises(ConflictError, match="taken by ann of team analytics"):
+        up.up(world.context(user="bob"), flights())
+
+
+def test_up_without_platform_image_or_release_says_which_command_makes_it(world: World) -> None:
+    empty = World()
+    with pytest.raises(NotFoundError) as raised:
+        up.up(empty.context(), flights())
+    assert "hcluster platform up" in raised.value.hint
+    with pytest.raises(NotFoundError) as raised:
+        up.up(world.context(), flights(image="spark"))
+    assert "hcluster ami bake" in raised.value.hint
+    with pytest.raises(NotFoundError) as raised:
+        up.up(world.context(), flights(puppet={"channel": "nightly"}))
+    assert "hcluster puppet publish --channel nightly" in raised.value.hint
+    assert world.inventory() == NOTHING
+
+
+def test_a_failed_node_fails_up_and_the_next_up_replaces_it(world: World) -> None:
+    world.scripts = lambda node: (
+        NodeScript.failing("puppet", "no such package") if node.market == "spot" else NodeScript()
+    )
+    with pytest.raises(NodeFailedError, match="no such package") as raised:
+        up.up(world.context(), flights())
+    assert "3 instances" in raised.value.hint
+    assert "hcluster down flights" in raised.value.hint
+    world.scripts = lambda _: NodeScript()
+    view = up.up(world.context(), flights())
+    assert (view.state, len(view.nodes)) == ("ready", 3)
+
+
+def test_a_silent_node_is_named_with_the_end_of_its_console(world: World) -> None:
+    def scripts(node: Instance) -> NodeScript:
+        if node.market == "spot":
+            world.cloud.compute.consoles[node.id] = "Kernel panic\n"
+            return NodeScript(phases=())
+        return NodeScript()
+
+    world.scripts = scripts
+    with pytest.raises(DeadlineError, match=r"2 of 3 nodes.*never heard of") as raised:
+        up.up(world.context(), flights(), timeout=120)
+    assert raised.value.context == "Kernel panic"
+
+
+def test_a_node_that_ends_while_it_boots_fails_up_with_the_clouds_reason(world: World) -> None:
+    world.scripts = lambda node: NodeScript(phases=(), ends=10) if node.market == "spot" else NodeScript()
+    with pytest.raises(NodeFailedError, match="SpotInstanceTermination"):
+        up.up(world.context(), flights())
+
+
+def test_a_shortage_keeps_what_was_launched_and_the_next_up_asks_anew(world: World) -> None:
+    world.cloud.compute.limit("m5.large", 1, ["spot"])
+    with pytest.raises(CapacityError) as raised:
+        up.up(world.context(), flights())
+    assert "core: 1 of 2 nodes; InsufficientInstanceCapacity" in raised.value.context
+    with pytest.raises(CapacityError):
+        up.up(world.context(), flights())
+    world.cloud.compute.limit("m5.large", 5, ["spot"])
+    assert up.up(world.context(), flights()).ready_nodes == 3
+
+
+def test_down_twice_is_fine_and_closes_the_row(world: World) -> None:
+    launch = up.up(world.context(), flights()).launch
+    result = down_flow.down(world.context(), "flights")
+    assert (result.terminated, result.interfaces, result.templates) == (3, 1, 2)
+    assert down_flow.down(world.context(), "flights").nothing
+    row = json.loads(world.cloud.store.get(names.registry_key("flights", launch))[0])
+    assert (row["state"], row["ended_by"]) == ("ended", "ann")
+    with pytest.raises(NotFoundError):
+        listing.show(world.context(), "flights")
+
+
+def test_down_of_another_teams_cluster_is_refused(world: World) -> None:
+    up.up(world.context(), flights())
+    with pytest.raises(DeniedError, match="belongs to team analytics"):
+        down_flow.down(world.context(team="science"), "flights")
+
+
+class Cut:
+    """Kills the flow at its n-th moment, counted over all ports."""
+
+    def __init__(self, nth: int) -> None:
+        self.left = nth
+        self.at = ""
+
+    def __call__(self, moment: Moment, name: str) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.at = f"{moment} {name}"
+            raise Crash(self.at)
+
+
+def cut_off(world: World, nth: int, flow: Callable[[], object]) -> str:
+    """Run a flow that is killed at its n-th moment; where that was, "" when it ended before."""
+    cut = Cut(nth)
+    world.cloud.watch(cut)
+    try:
+        flow()
+    except Crash:
+        pass
+    finally:
+        world.cloud.watch(no_probe)
+    return cut.at
+
+
+def test_up_killed_at_any_moment_goes_on_and_down_leaves_nothing() -> None:
+    moments = []
+    for nth in range(1, 400):
+        world = World()
+        platform.up(world.context())
+        at = cut_off(world, nth, lambda world=world: up.up(world.context(), flights()))  # type: ignore[misc]
+        view = up.up(world.context(), flights())
+        assert (view.state, len(view.nodes)) == ("ready", 3), at
+        down_flow.down(world.context(), "flights")
+        assert world.inventory() == NOTHING, at
+        if not at:
+            break
+        moments.append(at)
+    assert "after compute.create_fleet" in moments
+    assert "before objects.put" in moments or any("put" in moment for moment in moments)
+
+
+def test_up_killed_at_any_moment_and_down_right_after_leaves_nothing() -> None:
+    for nth in range(1, 400):
+        world = World()
+        platform.up(world.context())
+        at = cut_off(world, nth, lambda world=world: up.up(world.context(), flights()))  # type: ignore[misc]
+        down_flow.down(world.context(), "flights")
+        assert world.inventory() == NOTHING, at
+        assert list(world.cloud.store.list(names.spec_key("flights"))) == [], at
+        if not at:
+            break
+    assert nth > 20
+
+
+def test_down_killed_at_any_moment_can_be_repeated() -> None:
+    for nth in range(1, 200):
+        world = World()
+        platform.up(world.context())
+        up.up(world.context(), flights())
+        at = cut_off(world, nth, lambda world=world: down_flow.down(world.context(), "flights"))  # type: ignore[misc]
+        down_flow.down(world.context(), "flights")
+        assert world.inventory() == NOTHING, at
+        if not at:
+            break
+    assert nth > 10
+
+
+def test_platform_up_killed_at_any_moment_goes_on_with_one_node() -> None:
+    for nth in range(1, 400):
+        world = World()
+        at = cut_off(world, nth, lambda world=world: platform.up(world.context()))  # type: ignore[misc]
+        platform.up(world.context())
+        own = {names.TAG_PLATFORM: "test", names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
+        assert len(world.cloud.compute.instances(own)) == 1, at
+        platform.down(world.context(), delete_data=True)
+        assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == NOTHING, at
+        if not at:
+            break
+    assert nth > 20
+
+
+def test_listing_shows_every_teams_clusters(world: World) -> None:
+    up.up(world.context(), flights())
+    up.up(world.context(team="science", user="eve"), flights(name="reader", team="science"))
+    shown = {view.name: (view.team, view.owner, view.state) for view in listing.clusters(world.context())}
+    assert shown == {"flights": ("analytics", "ann", "ready"), "reader": ("science", "eve", "ready")}
+
+
+def test_targets_are_found_by_id_name_and_group(world: World) -> None:
+    up.up(world.context(), flights())
+    ctx = world.context()
+    nodes = reach.alive(ctx, "flights")
+    assert nodes[0].tags[names.TAG_GROUP] == "master"
+    assert reach.targets(ctx, "flights", instance=nodes[1].private_dns.split(".")[0]) == [nodes[1]]
+    assert len(reach.targets(ctx, "flights", group="core")) == 2
+    assert reach.targets(ctx, "flights", instance="core") == [nodes[1]]
+    with pytest.raises(NotFoundError, match="i-nosuch"):
+        reach.targets(ctx, "flights", instance="i-nosuch")
+
+
+def test_a_node_that_cannot_be_reached_does_not_hide_the_others(world: World) -> None:
+    up.up(world.context(), flights())
+    ctx = world.context()
+    nodes = reach.alive(ctx, "flights")
+    world.cloud.compute.end(nodes[2].id, "Server.SpotInstanceTermination")
+    gone = next(
+        node
+        for node in ctx.compute.instances({names.TAG_CLUSTER: "flights"}, alive_only=False)
+        if node.id == nodes[2].id
+    )
+    answers = reach.run_on(ctx, "flights", [nodes[0], gone], ["true"])
+    assert [code for _, code, _, _ in answers] == [0, 255]
+
+
+def test_doctor_names_a_cure_for_each_finding_and_raises_nothing() -> None:
+    world = World()
+    findings = {finding.check: finding for finding in doctor.doctor(world.context(), flights())}
+    assert findings["credentials"].ok
+    assert findings["image"].ok
+    assert not findings["platform"].ok
+    assert "hcluster platform up" in findings["platform"].cure
+    assert all(finding.cure for finding in findings.values() if not finding.ok)
+
+
+def test_data_keys_stay_in_the_platforms_bucket_and_out_of_its_state(world: World, tmp_path: Path) -> None:
+    from hcluster.flows import data
+
+    file = tmp_path / "a.csv"
+    file.write_text("1,2\n")
+    assert data.put(world.context(), file, "data/in/") == "s3a://hcluster-test/data/in/a.csv"
+    assert data.cat(world.context(), "s3a://hcluster-test/data/in/a.csv") == b"1,2\n"
+    for wrong in ("s3://other/data/x", "clusters/flights/spec.json", "/platform/platform.json", "http://x/data/y"):
+        with pytest.raises(HclusterError):
+            data.checked_key(wrong, "hcluster-test")
