@@ -48,6 +48,8 @@ def load_cluster(path: Path, platform: PlatformSpec) -> ClusterSpec:
         SpecError: with everything that is wrong.
     """
     own = read(path, _shown(path))
+    if not own.value:
+        _refuse("cluster", _shown(path), own.found)
     document = layered(_platform_layer(platform), own)
     found = list(document.found)
     found += _read_scripts(document, path.parent)

@@ -81,7 +81,7 @@ def parse(raw: bytes, name: str) -> Document:
         document.found.append(Found(name, mark.line + 1 if mark else 0, "", f"not valid YAML: {text}"))
         return document
     except (yaml.YAMLError, UnicodeDecodeError) as cause:
-        document.found.append(Found(name, 0, "", f"not valid YAML: {cause}"))
+        document.found.append(Found(name, 0, "", f"not valid YAML: {' '.join(str(cause).split())}"))
         return document
     document.places[()] = (name, 1)
     if node is None:

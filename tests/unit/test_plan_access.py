@@ -1,0 +1,64 @@
+"""The nodes' roles allow what nodes do and nothing more."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+
+from hcluster.model import names
+from hcluster.plan.access import platform_policy, team_policy
+
+BUCKET = "arn:aws:s3:::lake"
+
+
+def allows(policy: Any, action: str, key: str = "") -> bool:
+    resource = f"{BUCKET}/{key}" if key else BUCKET
+    return any(
+        action in statement["Action"] and any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
+        for statement in policy["Statement"]
+        if statement["Effect"] == "Allow"
+    )
+
+
+@pytest.mark.parametrize("policy", [team_policy("lake", "us-east-1"), platform_policy("lake", "us-east-1")])
+def test_every_node_can_boot_and_report(policy: dict[str, object]) -> None:
+    assert allows(policy, "s3:ListBucket")
+    assert allows(policy, "s3:GetObject", names.node_config_key("a", "l", "d"))
+    assert allows(policy, "s3:GetObject", names.release_key("d"))
+    assert allows(policy, "s3:GetObject", names.spec_key("a"))
+    assert allows(policy, "s3:PutObject", names.checkin_key("a", "i-1", "ready"))
+    assert allows(policy, "s3:PutObject", "warehouse/t/f")
+    assert allows(policy, "s3:DeleteObject", "tmp/smoke/x")
+
+
+@pytest.mark.parametrize("policy", [team_policy("lake", "us-east-1"), platform_policy("lake", "us-east-1")])
+def test_no_node_can_change_what_nodes_are_told(policy: dict[str, object]) -> None:
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        for key in (
+            names.release_key("d"),
+            names.channel_key("stable"),
+            names.spec_key("a"),
+            names.node_config_key("a", "l", "d"),
+            names.PLATFORM_KEY,
+        ):
+            assert not allows(policy, action, key), (action, key)
+    assert not allows(policy, "s3:DeleteObject", names.checkin_key("a", "i-1", "ready"))
+    assert not allows(policy, "s3:DeleteBucket")
+
+
+def test_jobs_of_a_team_reach_data_and_registry_and_the_platforms_node_only_reads_the_registry() -> None:
+    team, platform = team_policy("lake", "us-east-1"), platform_policy("lake", "us-east-1")
+    key = names.registry_key("a", "l")
+    assert allows(team, "s3:PutObject", "data/flights/flights.csv")
+    assert allows(team, "s3:PutObject", key)
+    assert allows(platform, "s3:GetObject", key)
+    assert not allows(platform, "s3:PutObject", key)
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"), [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+)
+def test_arns_are_of_the_regions_partition(region: str, partition: str) -> None:
+    assert f"'arn:{partition}:s3:::lake'" in str(team_policy("lake", region))

@@ -1,0 +1,95 @@
+"""What holds for every field of every schema, and the canonical JSON."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from hcluster.errors import IntegrityError
+from hcluster.spec.base import declared_policy, duration, seconds
+from hcluster.spec.cluster import ClusterSpec
+from hcluster.spec.load import schema
+from hcluster.spec.platform import PlatformSpec
+
+
+def fields(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo, bool]]:
+    """(path, field, whether it holds another schema) of all fields, nested ones included."""
+    for name, field in model.model_fields.items():
+        here = f"{path}.{name}" if path else name
+        inner = [field.annotation, *typing.get_args(field.annotation)]
+        models = [found for found in inner if isinstance(found, type) and issubclass(found, BaseModel)]
+        yield here, field, field.annotation in models
+        for found in models:
+            yield from fields(found, here)
+
+
+ALL = [*fields(PlatformSpec), *fields(ClusterSpec)]
+
+
+@pytest.mark.parametrize(("path", "field", "nested"), ALL, ids=[path for path, _, _ in ALL])
+def test_every_field_has_documentation_and_a_change_policy(path: str, field: FieldInfo, nested: bool) -> None:
+    assert field.description, path
+    policy = declared_policy(field.json_schema_extra)
+    if nested:
+        assert policy is None, "its parts have their own"
+    else:
+        assert policy is not None
+        assert policy.reason
+
+
+def test_json_is_canonical_and_comes_back_equal() -> None:
+    spec = ClusterSpec.model_validate(
+        {
+            "team": "science",
+            "name": "a",
+            "lifetime": "90m",
+            "tags": {"b": "1", "a": "2"},
+            "core": {"disks": [{"size_gib": 5}]},
+        }
+    )
+    again = ClusterSpec.model_validate({"name": "a", "team": "science", **spec.model_dump(mode="json")})
+    assert ClusterSpec.from_json(spec.to_json()) == spec == again
+    assert spec.digest() == again.digest() != ClusterSpec(name="b", team="science").digest()
+    assert '"lifetime":"90m"' in spec.to_json()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "a", "team": "t", "from_the_future": 1}', "\xff"])
+def test_json_of_another_version_is_refused_with_a_cure(text: str) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        ClusterSpec.from_json(text)
+    assert "hcluster down" in caught.value.hint
+
+
+@pytest.mark.parametrize(("text", "value"), [("90s", 90), ("90m", 5400), ("4h", 14400), ("2d", 172800)])
+def test_durations_are_read_and_written(text: str, value: int) -> None:
+    assert seconds(text) == value
+    assert seconds(duration(value)) == value
+
+
+@pytest.mark.parametrize("text", ["", "h", "4", "-4h", "04h", "4 h", "4w", "9999999h", "4h\n"])
+def test_other_durations_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="write a number and a unit"):
+        seconds(text)
+
+
+def test_the_json_schema_carries_the_change_policies() -> None:
+    found = schema("cluster")
+    assert found["properties"]["name"]["change"] == "refused"
+    assert found["$defs"]["CoreGroup"]["properties"]["count"]["change"] == "live"
+    assert found["additionalProperties"] is False
+
+
+def test_the_proxy_is_the_endpoints_host_only_where_that_is_asked_for() -> None:
+    def proxy(text: str) -> str:
+        spec = PlatformSpec.model_validate(
+            {"name": "a", "bucket": "bucket", "teams": ["t"], "network": {"package_proxy": text}}
+        )
+        return spec.network.proxy("https://ec2.us-east-1.amazonaws.com")
+
+    assert proxy("") == ""
+    assert proxy("proxy.corp:8080") == "proxy.corp:8080"
+    assert proxy("{endpoint}:3128") == "ec2.us-east-1.amazonaws.com:3128"
