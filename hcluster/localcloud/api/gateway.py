@@ -1,0 +1,203 @@
+"""The door in front of moto: checks who calls, keeps requests apart, and turns whatever goes wrong into AWS-shaped errors."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from hcluster.localcloud.api import signature
+from hcluster.localcloud.api.faults import Fault, render
+from hcluster.localcloud.api.identity import Identities, Principal
+
+log = logging.getLogger(__name__)
+
+PRINCIPAL = "hcluster.principal"
+SERVICE = "hcluster.service"
+REGION = "hcluster.region"
+"""Keys of the WSGI environment that hold the verified caller, the service and the region it signed for."""
+
+_ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z0-9]+)")
+_READS = ("Describe", "List", "Get", "Head")
+_CHUNK = 1 << 20
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+App = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class Gateway:
+    """A WSGI application around moto's.
+
+    One request at a time is inside moto per lock: its dictionaries know no threads, and conditional writes need the check
+    and the write to be one step. Bodies are read before and written after.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        identities: Identities,
+        region: str,
+        locks: dict[str, threading.RLock],
+        changed: Callable[[str], None],
+    ) -> None:
+        """``locks``: "s3" for S3 and "" for all other services; ``changed`` is told the service of each mutation."""
+        self._app = app
+        self._identities = identities
+        self._region = region
+        self._locks = locks
+        self._changed = changed
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        request_id = secrets.token_hex(16)
+        try:
+            return self._serve(environ, start_response, request_id)
+        except Fault as fault:
+            return self._refuse(environ, start_response, fault, request_id)
+        except NotImplementedError as error:
+            fault = Fault("NotImplemented", f"{_named(environ)} is not supported by the local cloud: {error}", 501)
+            return self._refuse(environ, start_response, fault, request_id)
+        except Exception as error:
+            log.exception("%s failed", _named(environ))
+            fault = Fault(
+                "InternalError", f"{_named(environ)} failed in the local cloud: {type(error).__name__}: {error}", 500
+            )
+            return self._refuse(environ, start_response, fault, request_id)
+
+    def _serve(self, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
+        body = _read(environ)
+        environ["hcluster.action"] = _action(environ, body)
+        # These would let a caller choose its account, or reset moto: they are moto's own, AWS has none of them.
+        environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
+        if str(environ.get("PATH_INFO", "")).startswith(("/moto-api", "/latest/")):
+            raise Fault("AccessDenied", "Access Denied", 403)
+        self._authenticate(environ, body)
+        service = environ[SERVICE]
+        captured: list[Any] = []
+
+        def capture(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
+            captured[:] = [status, headers]
+
+        with self._locks["s3" if service == "s3" else ""]:
+            result = self._app(environ, capture)
+            if _mutates(environ):
+                self._changed(service)
+        status, headers = captured
+        code = int(status.split(" ", 1)[0])
+        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+        if code >= HTTPStatus.BAD_REQUEST and kind.startswith("text/html") and environ["REQUEST_METHOD"] != "HEAD":
+            # Flask's own pages, and moto's answers without a body: no SDK can read these.
+            _close(result)
+            raise Fault(_CODES.get(code, "InternalError"), f"{_named(environ)}: {HTTPStatus(code).phrase}", code)
+        headers.append(("x-amz-request-id", request_id))
+        start_response(status, headers)
+        return result
+
+    def _authenticate(self, environ: Environ, body: bytes) -> None:
+        signed = signature.parse(environ)
+        if signed is None:
+            raise Fault(
+                "MissingAuthenticationToken" if _is_query(environ) else "AccessDenied",
+                "Request is missing a signature",
+                403,
+            )
+        environ[SERVICE], environ[REGION] = signed.service.lower(), signed.region
+        credential = self._identities.credential(signed.access_key, signed.token, signed.service)
+        signature.verify(signed, credential.secret, environ, body, datetime.now(UTC))
+        if signed.region != self._region:
+            raise Fault(
+                "AuthFailure" if signed.service == "ec2" else "AuthorizationHeaderMalformed",
+                f"Credential should be scoped to a valid region; the region {signed.region!r} is wrong, expecting {self._region!r}",
+                400,
+            )
+        environ[PRINCIPAL] = credential.principal
+
+    @staticmethod
+    def _refuse(environ: Environ, start_response: StartResponse, fault: Fault, request_id: str) -> Iterable[bytes]:
+        json_protocol = "HTTP_X_AMZ_TARGET" in environ or "json" in str(environ.get("CONTENT_TYPE", ""))
+        service = str(environ.get(SERVICE) or ("" if _is_query(environ) else "s3"))
+        answer = render(fault, service, json_protocol=json_protocol and service != "s3", request_id=request_id)
+        body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
+        start_response(
+            f"{answer.status} {HTTPStatus(answer.status).phrase}",
+            [
+                ("Content-Type", answer.content_type),
+                ("Content-Length", str(len(body))),
+                ("x-amz-request-id", request_id),
+                ("X-Amzn-ErrorType", answer.code),
+            ],
+        )
+        return [body]
+
+
+_CODES = {
+    400: "InvalidRequest",
+    403: "AccessDenied",
+    404: "NotFound",
+    405: "MethodNotAllowed",
+    411: "MissingContentLength",
+}
+
+
+def caller(environ: Environ) -> Principal:
+    """The verified caller of a request. Raises Fault for a request that did not come through the gateway."""
+    principal = environ.get(PRINCIPAL)
+    if not isinstance(principal, Principal):
+        raise Fault("AccessDenied", "Access Denied", 403)
+    return principal
+
+
+def _read(environ: Environ) -> bytes:
+    """The whole body, put back for moto, so that no slow sender holds a lock and the connection can be kept alive."""
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        body = b"".join(iter(lambda: stream.read(_CHUNK), b""))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        environ["CONTENT_LENGTH"] = str(len(body))
+    else:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = stream.read(length) if length else b""
+        if len(body) < length:
+            raise Fault(
+                "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length header."
+            )
+        environ.setdefault("CONTENT_LENGTH", "0")
+    environ["wsgi.input"] = io.BytesIO(body)
+    return body
+
+
+def _action(environ: Environ, body: bytes) -> str:
+    target = str(environ.get("HTTP_X_AMZ_TARGET", ""))
+    if target:
+        return target.rsplit(".", 1)[-1]
+    found = _ACTION.search(body) if _is_query(environ) else None
+    found = found or _ACTION.search(str(environ.get("QUERY_STRING", "")).encode())
+    return found.group(1).decode() if found else ""
+
+
+def _is_query(environ: Environ) -> bool:
+    return str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
+
+
+def _mutates(environ: Environ) -> bool:
+    if action := environ.get("hcluster.action"):
+        return not str(action).startswith(_READS)
+    return environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS")
+
+
+def _named(environ: Environ) -> str:
+    action = environ.get("hcluster.action") or f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
+    return f"{environ.get(SERVICE) or 'request'}: {action}"
+
+
+def _close(result: Iterable[bytes]) -> None:
+    close = getattr(result, "close", None)
+    if close is not None:
+        close()

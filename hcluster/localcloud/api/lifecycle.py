@@ -1,0 +1,224 @@
+"""Makes machines follow the records, in the background, and the records follow the machines."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from moto.ec2.models.amis import Ami
+from moto.ec2.models.instances import StateReason
+
+from hcluster.errors import HclusterError
+from hcluster.localcloud.api.fleets import CloudBackend
+from hcluster.localcloud.api.instance import Instance
+from hcluster.localcloud.api.network import hostname
+from hcluster.localcloud.machines import Machines, MachineSpec
+from hcluster.localcloud.settings import DOMAIN
+
+log = logging.getLogger(__name__)
+
+BOOTS = 3
+"""Machines that boot at the same time: more of them make each other late on a small machine."""
+ENDS = 4
+WATCH = 5.0
+"""Seconds between two looks at whether running machines still run."""
+
+
+class Lifecycle:
+    """Implements ``instances.Work`` and ``images.Layers`` on Machines.
+
+    Each job holds its instance's lock while it talks to the machine, and the cloud's lock only while it changes records.
+    """
+
+    def __init__(self, machines: Machines, lock: threading.RLock, changed: Callable[[], None]) -> None:
+        self._machines = machines
+        self._lock = lock
+        self._changed = changed
+        self._boots = ThreadPoolExecutor(BOOTS, "boot")
+        self._ends = ThreadPoolExecutor(ENDS, "end")
+        self._turns: dict[str, threading.Lock] = {}
+        self._running: set[Future[None]] = set()
+        self._closing = threading.Event()
+        self._suspects: set[str] = set()
+        self._watch = threading.Thread(target=self._watching, name="watch", daemon=True)
+
+    def start(self, backend: CloudBackend) -> None:
+        """Begin to watch the machines of ``backend``."""
+        self._backend = backend
+        self._watch.start()
+
+    def close(self, timeout: float) -> None:
+        """Begin nothing more, drop what waits, and wait for what runs. The records of dropped work keep its state, so
+        that a resume takes it up again."""
+        self._closing.set()
+        for pool in (self._boots, self._ends):
+            pool.shutdown(wait=False, cancel_futures=True)
+        wait(list(self._running), timeout)
+
+    # Work
+
+    def boot(self, instance: Instance) -> None:
+        """A pending instance becomes running, or terminated with a reason."""
+        self._submit(self._boots, self._boot, instance)
+
+    def power_off(self, instance: Instance) -> None:
+        """A stopping instance becomes stopped."""
+        self._submit(self._ends, self._power_off, instance)
+
+    def reboot(self, instance: Instance) -> None:
+        """A running instance is powered off and booted."""
+        self._submit(self._boots, self._reboot, instance)
+
+    def destroy(self, instance: Instance) -> None:
+        """An instance that shuts down becomes terminated."""
+        self._submit(self._ends, self._destroy, instance)
+
+    # Layers
+
+    def capture(self, image: Ami, instance_id: str, *, reboot: bool) -> None:
+        """A pending image becomes available, or failed with a reason."""
+        self._submit(self._boots if reboot else self._ends, self._capture, image, instance_id, reboot)
+
+    def discard(self, image_id: str) -> None:
+        """Remove a layer that nothing needs."""
+        self._submit(self._ends, self._discard, image_id)
+
+    def _submit(self, pool: ThreadPoolExecutor, job: Callable[..., None], *arguments: Any) -> None:
+        if self._closing.is_set():
+            return
+        future = pool.submit(self._guarded, job, *arguments)
+        self._running.add(future)
+        future.add_done_callback(self._running.discard)
+
+    @staticmethod
+    def _guarded(job: Callable[..., None], *arguments: Any) -> None:
+        try:
+            job(*arguments)
+        except Exception:
+            log.exception("%s failed", job.__name__)
+
+    def _turn(self, instance_id: str) -> threading.Lock:
+        with self._lock:
+            return self._turns.setdefault(instance_id, threading.Lock())
+
+    def _still(self, instance: Instance, state: str) -> bool:
+        with self._lock:
+            return bool(instance.state == state)
+
+    def _boot(self, instance: Instance) -> None:
+        with self._turn(instance.id):
+            if not self._still(instance, "pending"):
+                return
+            if problem := self._start(instance):
+                self._boot_failed(instance, problem)
+                return
+            with self._lock:
+                if instance.state == "pending":
+                    instance.become("running")
+                self._changed()
+
+    def _start(self, instance: Instance) -> str:
+        """Boot the machine; the problem in words, "" when it is up."""
+        address = str(instance.private_ip)
+        spec = MachineSpec(
+            instance.id, instance.image_id, address, hostname(address), DOMAIN, str(instance.instance_type)
+        )
+        try:
+            self._machines.boot(spec)
+        except HclusterError as error:
+            return "; ".join(part for part in (error.message, error.context) if part)
+        except Exception as error:
+            log.exception("boot of %s", instance.id)
+            return f"{type(error).__name__}: {error}"
+        return ""
+
+    def _boot_failed(self, instance: Instance, problem: str) -> None:
+        log.warning("%s did not boot: %s", instance.id, problem)
+        with self._lock:
+            instance.become("shutting-down", "Server.InternalError", f"Internal error on launch: {problem}")
+        self._end(instance)
+
+    def _power_off(self, instance: Instance) -> None:
+        with self._turn(instance.id):
+            if not self._still(instance, "stopping"):
+                return
+            self._machines.power_off(instance.id)
+            with self._lock:
+                if instance.state == "stopping":
+                    instance.become("stopped")
+                self._changed()
+
+    def _reboot(self, instance: Instance) -> None:
+        with self._turn(instance.id):
+            if not self._still(instance, "running"):
+                return
+            self._machines.power_off(instance.id)
+            if problem := self._start(instance):
+                log.warning("%s did not reboot: %s", instance.id, problem)
+                with self._lock:
+                    if instance.state == "running":
+                        instance.become("stopped", "Server.InternalError", f"Internal error on reboot: {problem}")
+                    self._changed()
+
+    def _destroy(self, instance: Instance) -> None:
+        with self._turn(instance.id):
+            if self._still(instance, "shutting-down"):
+                self._end(instance)
+
+    def _end(self, instance: Instance) -> None:
+        try:
+            self._machines.destroy(instance.id)
+        finally:
+            with self._lock:
+                self._backend.release(instance)
+                self._turns.pop(instance.id, None)
+                self._changed()
+
+    def _capture(self, image: Ami, instance_id: str, reboot: bool) -> None:
+        with self._turn(instance_id):
+            instance = self._backend.by_id.get(instance_id)
+            problem = ""
+            try:
+                if reboot:
+                    self._machines.power_off(instance_id)
+                self._machines.create_layer(instance_id, image.id)
+            except Exception as error:
+                log.exception("image %s of %s", image.id, instance_id)
+                problem = str(error) or type(error).__name__
+            if reboot and instance is not None and self._still(instance, "running"):
+                self._start(instance)
+        with self._lock:
+            image.state = "failed" if problem else "available"
+            if problem:
+                image.state_reason = StateReason(f"Client.InternalError: {problem}", "Client.InternalError")
+            self._changed()
+
+    def _discard(self, image_id: str) -> None:
+        self._machines.delete_layer(image_id)
+
+    def _watching(self) -> None:
+        while not self._closing.wait(WATCH):
+            with self._lock:
+                running = [instance for instance in self._backend.by_id.values() if instance.state == "running"]
+            dead = {i.id for i in running if not self._turn(i.id).locked() and not self._machines.alive(i.id)}
+            # Twice in a row: a reboot from inside is over by then, and no look falls between two records.
+            for instance in running:
+                if instance.id in dead & self._suspects:
+                    self._ended_itself(instance)
+            self._suspects = dead
+
+    def _ended_itself(self, instance: Instance) -> None:
+        """Its machine was powered off from inside: EC2's behaviour is the instance's own setting."""
+        with self._lock:
+            if instance.state != "running":
+                return
+            reason, message = "Client.InstanceInitiatedShutdown", "Instance initiated shutdown"
+            if instance.instance_initiated_shutdown_behavior == "terminate" or instance.lifecycle == "spot":
+                self._backend.end(instance, reason, message)
+            else:
+                instance.become("stopping", reason, message)
+                self.power_off(instance)
+            self._changed()

@@ -1,0 +1,161 @@
+"""The network side of EC2: the default VPC, addresses that stay inside the cloud, interfaces with their lifetimes."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from moto.ec2.models import EC2Backend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+
+from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.settings import DOMAIN, CloudSettings
+
+_RESERVED_HEAD = 4
+"""AWS keeps the first four addresses and the last one of each subnet."""
+
+
+def hostname(address: str) -> str:
+    """Short host name of a private address."""
+    return "ip-" + address.replace(".", "-")
+
+
+def private_name(address: str) -> str:
+    """Private DNS name of an address."""
+    return f"{hostname(address)}.{DOMAIN}"
+
+
+class Network(EC2Backend):  # type: ignore[misc]
+    """EC2's records whose every address lies in the cloud's own network."""
+
+    settings: CloudSettings
+    cursors: dict[str, int]
+    """By subnet: the last address handed out, as a number; addresses rest as long as possible before they come again."""
+
+    def create_default_vpc(self) -> Any:
+        """The default VPC is the cloud's network, with the subnets of its settings."""
+        self.cursors = {}
+        vpc = self.create_vpc(cidr_block=self.settings.cidr, is_default=True)
+        for zone, cidr in self.settings.subnets:
+            subnet = self.create_subnet(vpc_id=vpc.id, cidr_block=cidr, availability_zone=zone)
+            subnet.default_for_az = True
+        return vpc
+
+    def create_vpc(self, cidr_block: str, *args: Any, **kwargs: Any) -> Any:
+        """A VPC inside the cloud's network; others have no way to their instances."""
+        self._inside(cidr_block)
+        return super().create_vpc(cidr_block, *args, **kwargs)
+
+    def associate_vpc_cidr_block(self, vpc_id: str, cidr_block: str, *args: Any, **kwargs: Any) -> Any:
+        """A further block of a VPC must lie inside the cloud's network, too."""
+        if cidr_block:
+            self._inside(cidr_block)
+        return super().associate_vpc_cidr_block(vpc_id, cidr_block, *args, **kwargs)
+
+    def create_subnet(self, *args: Any, **kwargs: Any) -> Any:
+        """Subnets never give public addresses: there is nothing outside."""
+        subnet = super().create_subnet(*args, **kwargs)
+        subnet.map_public_ip_on_launch = False
+        subnet.default_for_az = False
+        return subnet
+
+    def allocate_address(self, *_: Any, **__: Any) -> Any:
+        """Refused: the cloud has no public side."""
+        raise Fault("AddressLimitExceeded", "The local cloud has no public addresses.")
+
+    def _inside(self, cidr_block: str) -> None:
+        try:
+            block = IPv4Network(cidr_block, strict=False)
+        except ValueError as error:
+            raise Fault("InvalidParameterValue", f"Value ({cidr_block}) for parameter cidrBlock is invalid.") from error
+        if not block.subnet_of(IPv4Network(self.settings.cidr)):
+            raise Fault(
+                "InvalidVpc.Range", f"The CIDR '{cidr_block}' is outside this cloud's network {self.settings.cidr}."
+            )
+
+    # Interfaces
+
+    def create_network_interface(
+        self,
+        subnet: Any,
+        private_ip_address: Any,
+        private_ip_addresses: list[dict[str, Any]] | None = None,
+        group_ids: list[str] | None = None,
+        description: str | None = None,
+        tags: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """An interface with a free address of its subnet, or with the one asked for."""
+        if isinstance(subnet, str):
+            subnet = self.get_subnet(subnet)
+        for group in group_ids or ():
+            if self.get_security_group_from_id(group) is None:
+                raise Fault("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
+        wanted = _primary(private_ip_address, private_ip_addresses)
+        address = self._take(subnet, wanted) if wanted else self._free(subnet)
+        if not self.settings.contains(address):
+            raise AssertionError(f"{address} is outside {self.settings.cidr}")
+        kwargs.pop("secondary_ips_count", None)
+        eni = super().create_network_interface(
+            subnet, address, None, group_ids=group_ids, description=description, tags=tags, **kwargs
+        )
+        eni.private_dns_name = private_name(address)
+        for entry in eni.private_ip_addresses:
+            entry["PrivateDnsName"] = eni.private_dns_name
+        return eni
+
+    def delete_network_interface(self, eni_id: str) -> None:
+        """Only what is attached to nothing can be deleted."""
+        eni: NetworkInterface | None = self.enis.get(eni_id)
+        if eni is not None and eni.instance is not None:
+            raise Fault("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
+        super().delete_network_interface(eni_id)
+        self.tags.pop(eni_id, None)
+
+    def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
+        """Refused while an interface has the group or another group's rule names it."""
+        group = self.get_security_group_from_id(group_id) if group_id else self.get_security_group_by_name_or_id(name)
+        if group is not None:
+            for eni in list(self.enis.values()):
+                if group in eni.group_set:
+                    raise Fault("DependencyViolation", f"resource {group.id} has a dependent object ({eni.id})")
+        super().delete_security_group(name, group_id)
+
+    def _used(self) -> set[str]:
+        used = {self.settings.gateway, self.settings.host_ip}
+        for eni in self.enis.values():
+            used.update(str(entry["PrivateIpAddress"]) for entry in eni.private_ip_addresses)
+        return used
+
+    def _take(self, subnet: Any, address: str) -> str:
+        try:
+            inside = IPv4Address(address) in IPv4Network(subnet.cidr_block)
+        except ValueError:
+            inside = False
+        if not inside:
+            raise Fault("InvalidParameterValue", f"Address {address} does not fall within the subnet's address range")
+        if address in self._used():
+            raise Fault("InvalidIPAddress.InUse", f"Address {address} is in use.")
+        return address
+
+    def _free(self, subnet: Any) -> str:
+        network = IPv4Network(subnet.cidr_block)
+        first, last = int(network.network_address) + _RESERVED_HEAD, int(network.broadcast_address) - 1
+        used = self._used()
+        start = self.cursors.get(subnet.id, first - 1)
+        for number in (*range(start + 1, last + 1), *range(first, start + 1)):
+            address = str(IPv4Address(number))
+            if address not in used:
+                self.cursors[subnet.id] = number
+                return address
+        raise Fault(
+            "InsufficientFreeAddressesInSubnet",
+            f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",
+        )
+
+
+def _primary(address: Any, addresses: list[dict[str, Any]] | None) -> str:
+    if isinstance(address, list):
+        address = address[0] if address else None
+    chosen = address or next((a.get("PrivateIpAddress") for a in addresses or () if a.get("Primary")), None)
+    return str(chosen or "")

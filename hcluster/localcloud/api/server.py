@@ -1,0 +1,236 @@
+"""The API of one local cloud: serves it, keeps its records, and makes its machines follow them."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+from moto.core.utils import get_service_model, utcnow
+from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import s3_backends
+from moto.sts.models import sts_backends
+
+from hcluster.localcloud.api import hooks
+from hcluster.localcloud.api.fleets import CloudBackend
+from hcluster.localcloud.api.gateway import Environ, Gateway, StartResponse
+from hcluster.localcloud.api.http import ApiHandler, SocketServer
+from hcluster.localcloud.api.identity import Identities
+from hcluster.localcloud.api.imds import ImdsServer
+from hcluster.localcloud.api.instance import Instance
+from hcluster.localcloud.api.lifecycle import Lifecycle
+from hcluster.localcloud.api.metadata import Metadata
+from hcluster.localcloud.api.objects import ObjectBackend
+from hcluster.localcloud.api.records import Records
+from hcluster.localcloud.machines import Machines
+from hcluster.localcloud.settings import CloudSettings
+
+log = logging.getLogger(__name__)
+
+CONTROL, OBJECTS = "control", "objects"
+"""Groups of records: EC2, IAM and STS; S3."""
+REMEMBERED = timedelta(hours=1)
+"""How long a terminated instance is still described, as on AWS."""
+_PARALLEL = 8
+_GRACE = 20.0
+
+
+class ApiServer:
+    """One per process: moto's records are the process's.
+
+    Order of use: make it, ``load``, ``register_base_image``, ``admin_keys``, ``serve``, ``resume``; at the end ``shutdown``.
+    """
+
+    def __init__(self, settings: CloudSettings, machines: Machines) -> None:
+        """Imports moto and installs our parts in it; about a second."""
+        self._settings = settings
+        self._machines = machines
+        self._lock = threading.RLock()
+        self._object_lock = threading.RLock()
+        self._identities = Identities(settings.account_id)
+        hooks.install(settings, self._identities)
+        self._records = Records(
+            settings.folder / "records",
+            {CONTROL: (self._lock, self._control_records), OBJECTS: (self._object_lock, self._object_records)},
+        )
+        self._lifecycle = Lifecycle(machines, self._lock, functools.partial(self._records.changed, CONTROL))
+        self._metadata = Metadata(lambda: self._backend, functools.partial(self._records.changed, CONTROL))
+        self._servers: list[SocketServer] = []
+        self._attach()
+
+    @property
+    def _backend(self) -> CloudBackend:
+        backend = ec2_backends[self._settings.account_id][self._settings.region]
+        assert isinstance(backend, CloudBackend)
+        return backend
+
+    @property
+    def _objects(self) -> ObjectBackend:
+        backend = s3_backends[self._settings.account_id]["aws"]
+        assert isinstance(backend, ObjectBackend)
+        return backend
+
+    def _attach(self) -> None:
+        """Give the backends what is not part of their records."""
+        backend = self._backend
+        backend.settings = self._settings
+        backend.work = self._lifecycle
+        backend.layers = self._lifecycle
+        self._objects.folder = self._settings.folder / "records" / "objects"
+
+    # Records
+
+    def _control_records(self) -> dict[str, Any]:
+        self._prune()
+        account, region = self._settings.account_id, self._settings.region
+        return {
+            "ec2": ec2_backends[account][region],
+            "iam": iam_backends[account]["aws"],
+            "sts": sts_backends[account]["aws"],
+        }
+
+    def _object_records(self) -> dict[str, Any]:
+        return {"s3": s3_backends[self._settings.account_id]["aws"], "owners": dict(s3_backends.bucket_accounts)}
+
+    def load(self) -> None:
+        """Restore what was saved. Raises LocalCloudError when it cannot be read."""
+        account, region = self._settings.account_id, self._settings.region
+        if control := self._records.load(CONTROL):
+            ec2_backends[account][region] = control["ec2"]
+            iam_backends[account]["aws"] = control["iam"]
+            sts_backends[account]["aws"] = control["sts"]
+        if objects := self._records.load(OBJECTS):
+            s3_backends[account]["aws"] = objects["s3"]
+            s3_backends.bucket_accounts.update(objects["owners"])
+        self._attach()
+        if removed := self._objects.sweep():
+            log.info("%d files of no object were removed", removed)
+
+    def save(self) -> None:
+        """Write all records now."""
+        self._records.save()
+
+    def _prune(self) -> None:
+        """Forget what ended long ago. The lock is held."""
+        now = utcnow()
+        for instance in list(self._backend.by_id.values()):
+            if instance.state == "terminated" and instance.ended and now - instance.ended > REMEMBERED:
+                self._backend.teardown(instance)
+        sts = sts_backends[self._settings.account_id]["aws"]
+        expired = [role for role in sts.assumed_roles if role.expiration < now]
+        sts.assumed_roles[:] = [role for role in sts.assumed_roles if role.expiration >= now]
+        keys = iam_backends[self._settings.account_id]["aws"].access_keys
+        for role in expired:
+            keys.pop(role.access_key_id, None)
+
+    # What the daemon asks for
+
+    def admin_keys(self) -> tuple[str, str]:
+        """(access key, secret key) of the administrator; the same at each start."""
+        with self._lock:
+            keys = self._identities.administrator(self._settings.region)
+        self._records.changed(CONTROL)
+        return keys
+
+    def register_base_image(self, image_id: str, name: str) -> None:
+        """Make a base image known to EC2; repeatable."""
+        with self._lock:
+            self._backend.register_base(image_id, name)
+        self._records.changed(CONTROL)
+
+    def resume(self) -> None:
+        """Take up what the last stop interrupted: boot again what ran, end what was ending. Returns at once."""
+        with self._lock:
+            for instance in self._backend.alive():
+                self._resume(instance)
+            for image in list(self._backend.amis.values()):
+                if image.state == "pending":
+                    image.state = "failed"
+        self._records.changed(CONTROL)
+
+    def _resume(self, instance: Instance) -> None:
+        if instance.state in ("running", "pending"):
+            instance.become("pending")
+            self._lifecycle.boot(instance)
+        elif instance.state == "stopping":
+            self._lifecycle.power_off(instance)
+        elif instance.state == "shutting-down":
+            self._lifecycle.destroy(instance)
+
+    def notify_spot(self, instance_id: str, action: str | None) -> None:
+        """Show ``action`` (JSON) at the instance's ``spot/instance-action``, or nothing any more."""
+        with self._lock:
+            if action is None:
+                self._metadata.notices.pop(instance_id, None)
+            else:
+                self._metadata.notices[instance_id] = action
+
+    def counts(self) -> dict[str, int]:
+        """Instances by state, for the daemon's status."""
+        found: dict[str, int] = {}
+        with self._lock:
+            for instance in self._backend.by_id.values():
+                found[instance.state] = found.get(instance.state, 0) + 1
+        return found
+
+    def serve(self, api_socket: socket.socket, imds_socket: socket.socket) -> None:
+        """Answer on both sockets, which listen already, in threads. Returns when it does."""
+        gateway = Gateway(
+            self._application(),
+            self._identities,
+            self._settings.region,
+            {"": self._lock, "s3": self._object_lock},
+            self._changed,
+        )
+        self._records.start()
+        self._lifecycle.start(self._backend)
+        self._servers = [
+            SocketServer(api_socket, ApiHandler, gateway),
+            ImdsServer(imds_socket, self._metadata, self._lock),
+        ]
+        for server in self._servers:
+            server.start()
+
+    def _application(self) -> Any:
+        """Moto's application, with the parts loaded that the first requests need."""
+        dispatcher = DomainDispatcherApplication(create_backend_app)
+        for service in ("ec2", "s3", "iam", "sts"):
+            dispatcher.app_instances[service] = create_backend_app(service)
+            get_service_model(service)
+
+        def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            environ["hcluster.machines"] = self._machines
+            return dispatcher(environ, start_response)  # type: ignore[no-any-return]
+
+        return application
+
+    def _changed(self, service: str) -> None:
+        self._records.changed(OBJECTS if service == "s3" else CONTROL)
+
+    def shutdown(self) -> None:
+        """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
+        for server in self._servers[:1]:
+            server.stop()
+        self._lifecycle.close(_GRACE)
+        with self._lock:
+            ids = [instance.id for instance in self._backend.alive()]
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            list(pool.map(self._power_off, ids))
+        for server in self._servers[1:]:
+            server.stop()
+        self._servers = []
+        self._records.stop()
+        self.save()
+
+    def _power_off(self, instance_id: str) -> None:
+        try:
+            self._machines.power_off(instance_id, _GRACE)
+        except Exception:
+            log.exception("%s was not powered off", instance_id)

@@ -1,0 +1,169 @@
+"""Verifies AWS Signature Version 4 of requests, from headers and from presigned URLs.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote, unquote
+
+from hcluster.localcloud.api.faults import Fault
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SKEW = 15 * 60
+"""Seconds that the clocks of caller and cloud may differ by."""
+
+Environ = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """What a request says about its signature."""
+
+    access_key: str
+    day: str
+    region: str
+    service: str
+    headers: tuple[str, ...]
+    signature: str
+    timestamp: str
+    token: str
+    presigned_for: int
+    """Seconds that a presigned URL lives; 0 for a request signed in its header."""
+
+
+def parse(environ: Environ) -> Signed | None:
+    """The signature of a request, None when it carries none. Raises Fault on one that cannot be read."""
+    header = str(environ.get("HTTP_AUTHORIZATION", ""))
+    query = dict(_query(environ))
+    try:
+        if header:
+            algorithm, _, rest = header.partition(" ")
+            if algorithm != ALGORITHM:
+                raise Fault(
+                    "InvalidRequest", f"The authorization mechanism {algorithm!r} is not supported; use {ALGORITHM}."
+                )
+            fields = dict(part.strip().split("=", 1) for part in rest.split(","))
+            return _signed(
+                fields["Credential"],
+                fields["SignedHeaders"],
+                fields["Signature"],
+                (str(environ.get("HTTP_X_AMZ_DATE", "")), str(environ.get("HTTP_X_AMZ_SECURITY_TOKEN", "")), 0),
+            )
+        if query.get("X-Amz-Algorithm") == ALGORITHM:
+            lives = int(query["X-Amz-Expires"])
+            return _signed(
+                query["X-Amz-Credential"],
+                query["X-Amz-SignedHeaders"],
+                query["X-Amz-Signature"],
+                (query["X-Amz-Date"], query.get("X-Amz-Security-Token", ""), lives),
+            )
+    except (KeyError, ValueError) as error:
+        raise Fault("IncompleteSignature", "The request signature does not conform to AWS standards.") from error
+    return None
+
+
+def _signed(credential: str, headers: str, signature: str, rest: tuple[str, str, int]) -> Signed:
+    access_key, day, region, service, terminator = credential.split("/")
+    if terminator != "aws4_request":
+        raise ValueError(credential)
+    timestamp, token, lives = rest
+    return Signed(
+        access_key, day, region, service, tuple(headers.lower().split(";")), signature, timestamp, token, lives
+    )
+
+
+def verify(signed: Signed, secret: str, environ: Environ, body: bytes, now: datetime) -> None:
+    """Raises Fault unless the request was signed with ``secret``, recently, over this very body."""
+    _check_time(signed, now)
+    declared = str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
+    if signed.presigned_for:
+        payload = declared or ("UNSIGNED-PAYLOAD" if signed.service == "s3" else hashlib.sha256(body).hexdigest())
+    elif declared.startswith(("STREAMING-", "UNSIGNED-")):
+        payload = declared
+    else:
+        payload = hashlib.sha256(body).hexdigest()
+        if declared and declared != payload:
+            raise Fault(
+                "XAmzContentSHA256Mismatch",
+                "The provided 'x-amz-content-sha256' header does not match what was computed.",
+            )
+    request = "\n".join(
+        (
+            str(environ["REQUEST_METHOD"]),
+            _path(environ, signed.service),
+            _canonical_query(environ),
+            "".join(f"{name}:{_header(environ, name)}\n" for name in signed.headers),
+            ";".join(signed.headers),
+            payload,
+        )
+    )
+    scope = f"{signed.day}/{signed.region}/{signed.service}/aws4_request"
+    text = "\n".join((ALGORITHM, signed.timestamp, scope, hashlib.sha256(request.encode()).hexdigest()))
+    key = _signing_key(secret, signed.day, signed.region, signed.service)
+    if not hmac.compare_digest(hmac.new(key, text.encode(), hashlib.sha256).hexdigest(), signed.signature):
+        if signed.service == "ec2":
+            raise Fault("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
+        raise Fault(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+            403,
+        )
+
+
+def _check_time(signed: Signed, now: datetime) -> None:
+    try:
+        made = datetime.strptime(signed.timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise Fault("IncompleteSignature", "The request carries no valid X-Amz-Date.") from error
+    age = (now - made).total_seconds()
+    if signed.presigned_for:
+        if age > signed.presigned_for:
+            raise Fault("AccessDenied", "Request has expired", 403)
+    elif abs(age) > SKEW:
+        raise Fault(
+            "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", 403
+        )
+
+
+def _query(environ: Environ) -> list[tuple[str, str]]:
+    pairs = [part.partition("=") for part in str(environ.get("QUERY_STRING", "")).split("&") if part]
+    return [(unquote(name), unquote(value)) for name, _, value in pairs]
+
+
+def _canonical_query(environ: Environ) -> str:
+    pairs = sorted(
+        (quote(name, safe="-_.~"), quote(value, safe="-_.~"))
+        for name, value in _query(environ)
+        if name != "X-Amz-Signature"
+    )
+    return "&".join(f"{name}={value}" for name, value in pairs)
+
+
+def _path(environ: Environ, service: str) -> str:
+    # The path as it came on the wire: PATH_INFO is decoded, and keys may hold encoded slashes.
+    raw = str(environ.get("RAW_URI") or "/").split("?", 1)[0] or "/"
+    if service == "s3":
+        return quote(unquote(raw), safe="/-_.~")
+    return quote(raw, safe="/-_.~")
+
+
+def _header(environ: Environ, name: str) -> str:
+    key = name.upper().replace("-", "_")
+    value = environ.get(key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}", "")
+    return " ".join(str(value).split())
+
+
+@lru_cache(maxsize=256)
+def _signing_key(secret: str, day: str, region: str, service: str) -> bytes:
+    key = b"AWS4" + secret.encode()
+    for part in (day, region, service, "aws4_request"):
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return key
