@@ -168,9 +168,16 @@ class Remote(Protocol):
     """One SSH session to a node. Host keys are those of its check-in."""
 
     def run(
-        self, command: Sequence[str] | str, *, stdin: bytes = b"", timeout: float = 600, on_output: Callable[[bytes], None] | None = None
+        self,
+        command: Sequence[str] | str,
+        *,
+        stdin: bytes = b"",
+        timeout: float = 600,
+        on_output: Callable[[bytes], None] | None = None,
+        on_stderr: Callable[[bytes], None] | None = None,
     ) -> tuple[int, bytes, bytes]:
-        """(exit code, stdout, stderr). A sequence is quoted; a string goes to the node's shell as it is. Raises
+        """(exit code, stdout, stderr). A sequence is quoted; a string goes to the node's shell as it is. ``on_output``
+        gets each piece of both streams as it comes, or of stdout alone when ``on_stderr`` gets those of stderr. Raises
         DeadlineError after ``timeout`` seconds without an end."""
 
     def put(self, local: str, remote: str) -> None:

@@ -83,7 +83,7 @@ def connect(
                 raise UnreachableError(
                     f"HiveServer2 on {host} does not answer on port {HIVE_PORT}",
                     context=cause.context or cause.message,
-                    hint="its log: hcluster logs NAME master hive-server2",
+                    hint="its log: hcluster logs NAME master --unit hive-server2",
                 ) from cause
             clock.sleep(1)
 
@@ -261,7 +261,7 @@ class HiveSession:
             if cause.type == TTransport.TTransportException.TIMED_OUT:
                 raise DeadlineError(
                     f"HiveServer2 did not answer within {timeout:.0f} s",
-                    hint="its log: hcluster logs NAME master hive-server2",
+                    hint="its log: hcluster logs NAME master --unit hive-server2",
                 ) from cause
             raise _lost(cause) from cause
         except TApplicationException as cause:
@@ -279,7 +279,7 @@ def _lost(cause: BaseException) -> UnreachableError:
     return UnreachableError(
         "the connection to HiveServer2 ended",
         context=str(cause),
-        hint="its log: hcluster logs NAME master hive-server2",
+        hint="its log: hcluster logs NAME master --unit hive-server2",
     )
 
 

@@ -19,7 +19,7 @@ from hcluster.ports import Remote
 METASTORE_PORT = 9083
 _CALL_SECONDS = 60.0
 _ALL = -1
-_HINT = "its log: hcluster logs platform platform hive-metastore"
+_HINT = "its log: hcluster logs platform platform --unit hive-metastore"
 
 T = TypeVar("T")
 

@@ -66,8 +66,7 @@ def open_transport(
     transport.channel_timeout = timeout
     try:
         transport.get_security_options().key_types = hostkeys.algorithms(host_keys)
-        _negotiate(transport, what, timeout)
-        hostkeys.require_known(transport.get_remote_server_key(), host_keys, what=what)
+        hostkeys.require_known(_negotiate(transport, what, timeout), host_keys, what=what)
         _authenticate(transport, user, key, what)
     except BaseException:
         transport.close()
@@ -77,9 +76,12 @@ def open_transport(
     return transport
 
 
-def _negotiate(transport: paramiko.Transport, what: str, timeout: float) -> None:
+def _negotiate(transport: paramiko.Transport, what: str, timeout: float) -> paramiko.PKey:
+    """The host key that the peer proved to have."""
     try:
         transport.start_client(timeout=timeout)
+        # start_client also returns when its time is over; then there is no key yet, which raises here.
+        return transport.get_remote_server_key()
     except paramiko.ssh_exception.IncompatiblePeer as cause:
         if "host key" in str(cause):
             raise HostKeyError(

@@ -44,11 +44,13 @@ class SshRemote:
         stdin: bytes = b"",
         timeout: float = 600,
         on_output: Callable[[bytes], None] | None = None,
+        on_stderr: Callable[[bytes], None] | None = None,
     ) -> tuple[int, bytes, bytes]:
         """(exit code, stdout, stderr); a sequence is quoted, a string goes to the node's shell as it is.
 
-        With ``on_output`` each piece of both streams is handed over as it comes, and of each stream only the last MiB
-        is kept for the result. When the wait ends early (deadline, Ctrl-C) the command is sent SIGTERM.
+        With ``on_output`` each piece of both streams is handed over as it comes (those of stderr to ``on_stderr`` when
+        that is given), and of a stream handed over only the last MiB is kept for the result. When the wait ends early
+        (deadline, Ctrl-C) the command is sent SIGTERM.
 
         Raises:
             DeadlineError: no end within ``timeout`` seconds.
@@ -62,7 +64,7 @@ class SshRemote:
                 raise self._lost(cause) from cause
             _feed(channel, stdin)
             try:
-                out, err = self._collect(channel, ends, on_output)
+                out, err = self._collect(channel, ends, on_output, on_stderr or on_output)
             except BaseException:
                 _terminate(channel)
                 raise
@@ -134,7 +136,11 @@ class SshRemote:
         self._transport.close()
 
     def _collect(
-        self, channel: paramiko.Channel, ends: float, on_output: Callable[[bytes], None] | None
+        self,
+        channel: paramiko.Channel,
+        ends: float,
+        on_stdout: Callable[[bytes], None] | None,
+        on_stderr: Callable[[bytes], None] | None,
     ) -> tuple[bytes, bytes]:
         """Read both streams until both are closed and the exit status is there."""
         out, err = bytearray(), bytearray()
@@ -142,15 +148,15 @@ class SshRemote:
         poll.register(channel.fileno(), select.POLLIN)
         while True:
             moved = False
-            for ready, read, kept in (
-                (channel.recv_ready, channel.recv, out),
-                (channel.recv_stderr_ready, channel.recv_stderr, err),
+            for ready, read, kept, hand_over in (
+                (channel.recv_ready, channel.recv, out, on_stdout),
+                (channel.recv_stderr_ready, channel.recv_stderr, err, on_stderr),
             ):
                 if ready() and (piece := read(_CHUNK)):
                     moved = True
                     kept.extend(piece)
-                    if on_output is not None:
-                        on_output(piece)
+                    if hand_over is not None:
+                        hand_over(piece)
                         del kept[:-_STREAMED_TAIL]
             left = ends - time.monotonic()
             if moved and left > 0:

@@ -40,6 +40,7 @@ class FakeRemote(Probed):
         stdin: bytes = b"",
         timeout: float = 600,
         on_output: Callable[[bytes], None] | None = None,
+        on_stderr: Callable[[bytes], None] | None = None,
     ) -> Answer:
         """(exit code, stdout, stderr) as the connector's responder says."""
         del stdin, timeout
@@ -47,8 +48,9 @@ class FakeRemote(Probed):
         line = command if isinstance(command, str) else shlex.join(command)
         self._connector.commands.append((self.instance.id, line))
         code, out, err = self._connector.responder(self.instance, line)
-        if on_output and out:
-            on_output(out)
+        for piece, hand_over in ((out, on_output), (err, on_stderr or on_output)):
+            if hand_over and piece:
+                hand_over(piece)
         return code, out, err
 
     @probed
