@@ -6,7 +6,7 @@ import re
 from collections import deque
 from dataclasses import dataclass, field
 
-_PREFIX = re.compile(r"^(?:==>|-->|\s)*\s*[\w.-]+: ?")
+_PREFIX = re.compile(r"^(?:==> |--> | {4})?amazon-ebs[\w.-]*: ?")
 """``==> amazon-ebs.hadoop: `` before each line for people."""
 _MARK = "## "
 """Our own scripts' lines that name what they do."""
