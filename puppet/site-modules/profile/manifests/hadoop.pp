@@ -1,0 +1,104 @@
+# @summary Hadoop's configuration of this node: data, what follows from the size of the cluster, the owner's wishes.
+#
+# @param core_site fixed properties of core-site.xml
+# @param hdfs_site fixed properties of hdfs-site.xml
+# @param yarn_site fixed properties of yarn-site.xml
+# @param mapred_site fixed properties of mapred-site.xml
+# @param capacity_scheduler fixed properties of capacity-scheduler.xml
+# @param home where the distribution lies
+# @param conf_dir where the files go
+# @param client_heap_mib largest heap of a command
+class profile::hadoop (
+  Hadoop::Properties $core_site,
+  Hadoop::Properties $hdfs_site,
+  Hadoop::Properties $yarn_site,
+  Hadoop::Properties $mapred_site,
+  Hadoop::Properties $capacity_scheduler,
+  String[1]          $home,
+  String[1]          $conf_dir,
+  Integer[64]        $client_heap_mib,
+) {
+  include hcluster
+  include profile::java
+  include profile::memory
+
+  $classpath = ["${home}/lib/hadoop/*", "${home}/lib/s3a/*"]
+  # Without jars of its own before it, since a class archive (AppCDS) must find the same order everywhere.
+  $daemon_classpath = $classpath + [$home, $conf_dir]
+  $environment = {
+    'HADOOP_CONF_DIR'    => $conf_dir,
+    'HADOOP_COMMON_HOME' => $home,
+    'HADOOP_HDFS_HOME'   => $home,
+    'HADOOP_MAPRED_HOME' => $home,
+    'HADOOP_YARN_HOME'   => $home,
+    'JAVA_HOME'          => $profile::java::home,
+    # glibc's arenas otherwise cost tens of MiB a daemon.
+    'MALLOC_ARENA_MAX'   => '2',
+  }
+
+  $data_dirs = $hcluster::data_dirs
+  $site = {
+    'core-site'          => {},
+    'hdfs-site'          => {},
+    'yarn-site'          => {},
+    'mapred-site'        => {},
+    'capacity-scheduler' => {},
+  } + $hcluster::site
+  # A daemon starts again when one of its files changes.
+  $hdfs_files = File["${conf_dir}/core-site.xml", "${conf_dir}/hdfs-site.xml"]
+  $yarn_files = File[
+    "${conf_dir}/core-site.xml",
+    "${conf_dir}/yarn-site.xml",
+    "${conf_dir}/mapred-site.xml",
+    "${conf_dir}/capacity-scheduler.xml"
+  ]
+
+  $container_classpath = ($classpath + [$conf_dir]).join(',')
+  $opens = ($profile::java::common + $profile::java::opens).join(' ')
+  $task_flags = $profile::java::task.join(' ')
+  $container = $profile::memory::task
+  # Tens of nodes can beat ten times a second; thousands once.
+  $heartbeat = profile::clamp($hcluster::workers * 5, 100, 1000)
+
+  class { 'hadoop':
+    conf_dir           => $conf_dir,
+    data_dirs          => $data_dirs,
+    client_flags       => ["-Xmx${client_heap_mib}m"] + $profile::java::client,
+    core_site          => $core_site + $site['core-site'],
+    hdfs_site          => $hdfs_site + {
+      'dfs.namenode.name.dir'                                     => "file://${data_dirs[0]}/namenode",
+      'dfs.datanode.data.dir'                                     => $data_dirs.map |$dir| { "file://${dir}/datanode" }.join(','),
+      'dfs.replication'                                           => profile::clamp($hcluster::core_nodes, 1, 3),
+      'dfs.namenode.handler.count'                                => profile::clamp($hcluster::workers / 5, 10, 200),
+      # There is no node to replace it with.
+      'dfs.client.block.write.replace-datanode-on-failure.enable' => $hcluster::core_nodes > 3,
+    } + $site['hdfs-site'],
+    yarn_site          => $yarn_site + {
+      'yarn.application.classpath'                              => $container_classpath,
+      'yarn.scheduler.minimum-allocation-mb'                    => $profile::memory::step,
+      'yarn.nodemanager.resource.memory-mb'                     => $profile::memory::yarn,
+      'yarn.nodemanager.resource.cpu-vcores'                    => $hcluster::vcpus,
+      'yarn.nodemanager.local-dirs'                             => $data_dirs.map |$dir| { "${dir}/yarn" }.join(','),
+      'yarn.nodemanager.log-dirs'                               => $data_dirs.map |$dir| { "${dir}/containers" }.join(','),
+      'yarn.resourcemanager.nodemanagers.heartbeat-interval-ms' => $heartbeat,
+    } + $site['yarn-site'],
+    mapred_site        => $mapred_site + {
+      'mapreduce.application.classpath'                       => $container_classpath,
+      'mapreduce.map.memory.mb'                               => $container,
+      'mapreduce.reduce.memory.mb'                            => $container,
+      'yarn.app.mapreduce.am.resource.mb'                     => $container,
+      'mapreduce.job.heap.memory-mb.ratio'                    => $profile::memory::heap_percent / 100.0,
+      'mapreduce.task.io.sort.mb'                             => $profile::memory::task_heap / 5,
+      'mapreduce.admin.map.child.java.opts'                   => $opens,
+      'mapreduce.admin.reduce.child.java.opts'                => $opens,
+      'yarn.app.mapreduce.am.admin-command-opts'              => $opens,
+      'mapreduce.map.java.opts'                               => $task_flags,
+      'mapreduce.reduce.java.opts'                            => $task_flags,
+      'yarn.app.mapreduce.am.command-opts'                    => "-Xmx${profile::memory::task_heap}m ${task_flags}",
+      'yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms' => $heartbeat,
+      'mapreduce.client.progressmonitor.pollinterval'         => $heartbeat * 2,
+      'mapreduce.client.completion.pollinterval'              => $heartbeat * 2,
+    } + $site['mapred-site'],
+    capacity_scheduler => $capacity_scheduler + $site['capacity-scheduler'],
+  }
+}

@@ -1,0 +1,54 @@
+# @summary HiveServer2 on the master, with the shared metastore and Tez.
+#
+# @param hive_site fixed properties of hive-site.xml
+# @param home where the distribution lies
+# @param conf_dir where the file goes
+# @param work_dir folder of local scratch files
+# @param warehouse folder of the tables without a location of their own
+class profile::hive (
+  Hadoop::Properties $hive_site,
+  String[1]          $home,
+  String[1]          $conf_dir,
+  String[1]          $work_dir,
+  String[1]          $warehouse,
+) {
+  include hcluster
+  include profile::hadoop
+  include profile::java
+  include profile::memory
+  include profile::tez
+
+  $site = { 'hive-site' => {} } + $hcluster::site
+  $mib = 1024 * 1024
+
+  class { 'hive':
+    conf_dir  => $conf_dir,
+    work_dir  => $work_dir,
+    hive_site => $hive_site + {
+      'hive.metastore.warehouse.dir'                  => $warehouse,
+      'hive.metastore.warehouse.external.dir'         => $warehouse,
+      'hive.exec.local.scratchdir'                    => "${work_dir}/scratch",
+      'hive.downloaded.resources.dir'                 => "${work_dir}/resources",
+      'hive.server2.logging.operation.log.location'   => "${work_dir}/operations",
+      'hive.querylog.location'                        => "${work_dir}/queries",
+      'hive.tez.container.size'                       => $profile::memory::task,
+      'hive.tez.java.opts'                            => $profile::java::task.join(' '),
+      # A joined table in memory may take a quarter of a container's heap.
+      'hive.auto.convert.join.noconditionaltask.size' => $profile::memory::task_heap * $mib / 4,
+    } + $site['hive-site'],
+    daemon    => {
+      'heap_mib'    => $profile::memory::heap['hive-server2'],
+      'limit_mib'   => $profile::memory::limit['hive-server2'],
+      'classpath'   => ["${home}/lib/hive/*", "${home}/lib/tez/*"] + $profile::hadoop::classpath
+      + [$conf_dir, $profile::tez::conf_dir, $profile::hadoop::conf_dir],
+      'flags'       => $profile::java::daemon,
+      'environment' => $profile::hadoop::environment + {
+        'HADOOP_HOME'   => $home,
+        'HIVE_HOME'     => $home,
+        'HIVE_CONF_DIR' => $conf_dir,
+        'TEZ_CONF_DIR'  => $profile::tez::conf_dir,
+      },
+      'subscribe'   => Class['hadoop', 'tez'],
+    },
+  }
+}

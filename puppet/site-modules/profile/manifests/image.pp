@@ -1,0 +1,45 @@
+# @summary Everything that is the same on every node and is therefore installed once, when an image is baked.
+#
+# @param archives folder with dist.tar.zst and node.tar.zst
+# @param home where the distribution goes
+# @param lib where hcluster's own code goes
+class profile::image (
+  String[1] $archives,
+  String[1] $home,
+  String[1] $lib,
+) {
+  contain hcluster_node
+  contain hcluster_node::packages
+  contain hcluster_node::users
+  contain hcluster_node::puppet
+  contain hcluster_node::sshd
+  contain hcluster_node::agent
+  contain hadoop::commands
+  contain hadoop::namenode_format
+
+  Class['hcluster_node'] -> Class['hcluster_node::sshd', 'hcluster_node::agent', 'hadoop::commands', 'hadoop::namenode_format']
+  Class['hcluster_node::packages'] -> Class['hcluster_node::users'] -> Hcluster_node::Tree[$home, $lib]
+
+  hcluster_node::tree { $home:
+    archive => "${archives}/dist.tar.zst",
+    # An empty file system to copy, see namenode-format.
+    finish  => join([
+        'java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m -cp "lib/hadoop/*"',
+        'org.apache.hadoop.hdfs.server.namenode.NameNode',
+        '-fs hdfs://template:8020 -D dfs.namenode.name.dir=file://$PWD/namenode',
+        '-format -nonInteractive -clusterId template',
+    ], ' '),
+  }
+
+  hcluster_node::tree { $lib:
+    archive => "${archives}/node.tar.zst",
+    finish  => '/usr/bin/python3 -m compileall -q .',
+  }
+
+  # The package has made a database; each platform node makes its own.
+  file { '/var/lib/mysql':
+    ensure  => absent,
+    force   => true,
+    require => Class['hcluster_node::packages'],
+  }
+}

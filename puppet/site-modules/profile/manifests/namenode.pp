@@ -1,0 +1,21 @@
+# @summary HDFS NameNode; it formats its directory when there is none.
+class profile::namenode {
+  include hadoop::namenode_format
+  include profile::hadoop
+  include profile::java
+  include profile::memory
+
+  daemon::java { 'hadoop-namenode':
+    description => 'HDFS NameNode',
+    main_class  => 'org.apache.hadoop.hdfs.server.namenode.NameNode',
+    user        => 'hdfs',
+    heap_mib    => $profile::memory::heap['hadoop-namenode'],
+    limit_mib   => $profile::memory::limit['hadoop-namenode'],
+    classpath   => $profile::hadoop::daemon_classpath,
+    flags       => $profile::java::daemon,
+    environment => $profile::hadoop::environment,
+    prepare     => ["/usr/local/lib/hcluster/namenode-format ${profile::hadoop::data_dirs[0]}/namenode"],
+    require     => [Class['hadoop'], Class['hadoop::namenode_format']],
+    subscribe   => $profile::hadoop::hdfs_files,
+  }
+}

@@ -1,0 +1,19 @@
+# @summary YARN NodeManager.
+class profile::nodemanager {
+  include profile::hadoop
+  include profile::java
+  include profile::memory
+
+  daemon::java { 'hadoop-nodemanager':
+    description => 'YARN NodeManager',
+    main_class  => 'org.apache.hadoop.yarn.server.nodemanager.NodeManager',
+    user        => 'yarn',
+    heap_mib    => $profile::memory::heap['hadoop-nodemanager'],
+    limit_mib   => $profile::memory::limit['hadoop-nodemanager'],
+    classpath   => $profile::hadoop::daemon_classpath,
+    flags       => $profile::java::daemon,
+    environment => $profile::hadoop::environment,
+    require     => Class['hadoop'],
+    subscribe   => $profile::hadoop::yarn_files,
+  }
+}

@@ -1,0 +1,19 @@
+# @summary YARN ResourceManager.
+class profile::resourcemanager {
+  include profile::hadoop
+  include profile::java
+  include profile::memory
+
+  daemon::java { 'hadoop-resourcemanager':
+    description => 'YARN ResourceManager',
+    main_class  => 'org.apache.hadoop.yarn.server.resourcemanager.ResourceManager',
+    user        => 'yarn',
+    heap_mib    => $profile::memory::heap['hadoop-resourcemanager'],
+    limit_mib   => $profile::memory::limit['hadoop-resourcemanager'],
+    classpath   => $profile::hadoop::daemon_classpath,
+    flags       => $profile::java::daemon,
+    environment => $profile::hadoop::environment,
+    require     => Class['hadoop'],
+    subscribe   => $profile::hadoop::yarn_files,
+  }
+}

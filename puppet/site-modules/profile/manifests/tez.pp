@@ -1,0 +1,40 @@
+# @summary Tez, as HiveServer2 and its containers use it.
+#
+# @param tez_site fixed properties of tez-site.xml
+# @param home where the distribution lies
+# @param conf_dir where the file goes
+class profile::tez (
+  Hadoop::Properties $tez_site,
+  String[1]          $home,
+  String[1]          $conf_dir,
+) {
+  include hcluster
+  include profile::hadoop
+  include profile::java
+  include profile::memory
+
+  $opens = $profile::hadoop::opens
+  $task_flags = $profile::java::task.join(' ')
+  $classpath = ["${home}/lib/tez/*"] + $profile::hadoop::classpath + [$profile::hadoop::conf_dir]
+  $heartbeat = $profile::hadoop::heartbeat
+  $site = { 'tez-site' => {} } + $hcluster::site
+
+  class { 'tez':
+    conf_dir => $conf_dir,
+    tez_site => $tez_site + {
+      'tez.cluster.additional.classpath.prefix'     => $classpath.join(':'),
+      'tez.am.resource.memory.mb'                   => $profile::memory::task,
+      'tez.task.resource.memory.mb'                 => $profile::memory::task,
+      'tez.container.max.java.heap.fraction'        => $profile::memory::heap_percent / 100.0,
+      'tez.am.launch.cluster-default.cmd-opts'      => "-server ${opens}",
+      'tez.task.launch.cluster-default.cmd-opts'    => "-server ${opens}",
+      'tez.am.launch.cmd-opts'                      => $task_flags,
+      'tez.task.launch.cmd-opts'                    => $task_flags,
+      'tez.am.am-rm.heartbeat.interval-ms.max'      => $heartbeat,
+      'tez.task.am.heartbeat.interval-ms.max'       => $heartbeat,
+      'tez.task.get-task.sleep.interval-ms.max'     => $heartbeat / 2,
+      'tez.runtime.io.sort.mb'                      => $profile::memory::task_heap / 5,
+      'tez.runtime.unordered.output.buffer.size-mb' => $profile::memory::task_heap / 10,
+    } + $site['tez-site'],
+  }
+}

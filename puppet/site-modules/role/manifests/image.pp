@@ -1,0 +1,4 @@
+# @summary What is baked.
+class role::image {
+  include profile::image
+}

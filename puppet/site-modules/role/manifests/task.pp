@@ -1,0 +1,5 @@
+# @summary Worker without data.
+class role::task {
+  include profile::nodemanager
+  include profile::health
+}
