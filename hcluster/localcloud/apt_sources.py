@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-_ONE_LINE = re.compile(r"^(deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<components>.*)$")
+_ONE_LINE = re.compile(
+    r"^(deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<suite>\S+)\s*(?P<components>.*)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,9 @@ def package_hosts(
         hosts |= _pip_hosts(path)
     for path in maven_files:
         if path.is_file():
-            hosts |= {urlsplit(url).hostname or "" for url in re.findall(r"<url>\s*(https?://[^<\s]+)", path.read_text())}
+            hosts |= {
+                urlsplit(url).hostname or "" for url in re.findall(r"<url>\s*(https?://[^<\s]+)", path.read_text())
+            }
     return frozenset(host.lower() for host in hosts if host)
 
 

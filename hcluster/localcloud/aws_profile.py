@@ -10,7 +10,7 @@ def write(settings: CloudSettings, access_key: str, secret: str) -> None:
     """Write ``config`` and ``credentials`` (readable by their owner alone) into the cloud's ``aws`` folder."""
     settings.aws_folder.mkdir(parents=True, exist_ok=True)
     settings.aws_folder.chmod(0o700)
-    config = f"[profile {settings.profile}]\nregion = {settings.region}\nendpoint_url = {settings.endpoint_url}\noutput = json\n"
+    config = f"[profile {settings.profile}]\nregion = {settings.region}\nendpoint_url = {settings.endpoint_url}\n"
     credentials = f"[{settings.profile}]\naws_access_key_id = {access_key}\naws_secret_access_key = {secret}\n"
     write_atomically(settings.aws_folder / "config", config, mode=0o600)
     write_atomically(settings.aws_folder / "credentials", credentials, mode=0o600)

@@ -89,21 +89,33 @@ _SSH_HOST_KEYS = """\
 [Service]
 # An image has no host keys: each instance makes its own at its first boot, before sshd checks its configuration.
 ExecStartPre=
-ExecStartPre=/bin/sh -c 'test -s /etc/ssh/ssh_host_ed25519_key || ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key'
-ExecStartPre=/bin/sh -c 'test -s /etc/ssh/ssh_host_ecdsa_key || ssh-keygen -q -t ecdsa -N "" -f /etc/ssh/ssh_host_ecdsa_key'
+ExecStartPre=/usr/local/lib/ssh-host-keys
 ExecStartPre=/usr/sbin/sshd -t
+"""
+
+_SSH_HOST_KEYS_SCRIPT = """\
+#!/bin/sh
+set -eu
+for kind in ed25519 ecdsa; do
+  file=/etc/ssh/ssh_host_${kind}_key
+  test -s "$file" || ssh-keygen -q -t "$kind" -N '' -f "$file"
+done
 """
 
 FILES: dict[str, tuple[int, str]] = {
     "usr/local/lib/instance-key": (0o755, _INSTANCE_KEY),
     "etc/systemd/system/instance-key.service": (0o644, _INSTANCE_KEY_UNIT),
+    "usr/local/lib/ssh-host-keys": (0o755, _SSH_HOST_KEYS_SCRIPT),
     "etc/systemd/system/ssh.service.d/host-keys.conf": (0o644, _SSH_HOST_KEYS),
     "etc/systemd/system.conf.d/node.conf": (
         0o644,
         "[Manager]\nDefaultTasksMax=infinity\nDefaultTimeoutStopSec=20s\nShowStatus=no\n",
     ),
     # In memory: flushing a journal to disk costs a second of each boot, and the console keeps the end of it anyway.
-    "etc/systemd/journald.conf.d/node.conf": (0o644, "[Journal]\nStorage=volatile\nRuntimeMaxUse=24M\nRateLimitIntervalSec=0\n"),
+    "etc/systemd/journald.conf.d/node.conf": (
+        0o644,
+        "[Journal]\nStorage=volatile\nRuntimeMaxUse=24M\nRateLimitIntervalSec=0\n",
+    ),
     "etc/ssh/sshd_config.d/node.conf": (0o644, "PasswordAuthentication no\nUseDNS no\n"),
     "etc/sudoers.d/90-admin": (0o440, "admin ALL=(ALL) NOPASSWD:ALL\n"),
     "etc/default/locale": (0o644, "LANG=C.UTF-8\n"),

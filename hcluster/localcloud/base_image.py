@@ -144,7 +144,12 @@ def _bootstrap(root: Path, sources: Sequence[AptSource], report: Report) -> None
     command = ["timeout", f"{BUILD_TIMEOUT:g}", *bootstrap_command(root, sources)]
     tail: deque[str] = deque(maxlen=20)
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment(),
     ) as build:
         for line in build.stdout or ():
             tail.append(line.rstrip())

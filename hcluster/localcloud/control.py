@@ -83,7 +83,7 @@ def start(name: str, state: Path, report: Report = silent) -> CloudStatus:
     """Start the cloud, or do nothing when it runs; the base image is built first when the cache has none.
 
     Raises:
-        LocalCloudError: this machine cannot run one, or the daemon ended or was not ready in 150 s (with its log's end).
+        LocalCloudError: this machine cannot run one, or the daemon ended or was not ready in 150 s (log attached).
     """
     preflight.check()
     settings = derive(name, state, routed_networks())
@@ -147,10 +147,25 @@ def _daemon(settings: CloudSettings) -> dict[str, object]:
 def _spawn(settings: CloudSettings, state: Path) -> subprocess.Popen[bytes]:
     if settings.log.is_file() and settings.log.stat().st_size > _LOG_LIMIT:
         settings.log.replace(settings.log.with_suffix(".log.1"))
-    command = [sys.executable, "-P", "-m", "hcluster.localcloud.daemon", "--name", settings.name, "--state", str(state.absolute())]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "hcluster.localcloud.daemon",
+        "--name",
+        settings.name,
+        "--state",
+        str(state.absolute()),
+    ]
     with settings.log.open("ab") as log:
         return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/", env=environment()
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env=environment(),
         )
 
 
@@ -161,7 +176,9 @@ def _wait_until_ready(settings: CloudSettings, process: subprocess.Popen[bytes])
             return
         if process.poll() is not None:
             leftovers.clean(settings)
-            raise _failure(settings, f"the local cloud {settings.name} ended while it started (code {process.returncode})")
+            raise _failure(
+                settings, f"the local cloud {settings.name} ended while it started (code {process.returncode})"
+            )
         time.sleep(_POLL)
     process.terminate()
     try:
@@ -183,7 +200,8 @@ def _stop(settings: CloudSettings, report: Report) -> None:
     if facts:
         report(Progress("local-cloud", f"local cloud {settings.name}: shutting its nodes down"))
         _end(int(str(facts["pid"])), int(str(facts["start"])))
-    leftovers.clean(settings)
+    with hold(settings.lock, wait=False):
+        leftovers.clean(settings)
     left = leftovers.find(settings)
     if left:
         raise LocalCloudError(

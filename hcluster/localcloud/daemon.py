@@ -67,10 +67,12 @@ class Daemon:
             stack.enter_context(_package_proxy(settings, network, machines))
             api = ApiServer(settings, machines)
             api.load()
-            api.serve(network.listen(settings.gateway, settings.api_port), network.listen(METADATA_ADDRESS, METADATA_PORT))
-            stack.callback(api.shutdown)
             api.register_base_image(base.image_id, base.name)
             aws_profile.write(settings, *api.admin_keys())
+            stack.callback(api.shutdown)
+            api.serve(
+                network.listen(settings.gateway, settings.api_port), network.listen(METADATA_ADDRESS, METADATA_PORT)
+            )
             api.resume()
             self._tell("ready")
             self._watch(names)
@@ -157,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
         with hold(settings.lock, wait=False):
             daemon.run()
     except HclusterError as failure:
-        _LOG.error("%s%s", failure, f"\n{failure.context}" if failure.context else "")  # noqa: TRY400 - expected: no trace
+        _LOG.error("%s%s", failure, f"\n{failure.context}" if failure.context else "")
         return 1
     return 0
 

@@ -23,6 +23,17 @@ BLOCK_METRIC = 4_278_198_272
 
 BACKLOG = 1024
 
+_HOST_SHIELD = """
+table bridge hcluster {
+  chain to_host {
+    type filter hook forward priority 0; policy accept;
+    oifname "up0" tcp flags & (syn|ack) == syn drop
+    oifname "up0" meta l4proto udp drop
+  }
+}
+"""
+"""This machine speaks to nodes, as a caller does to a VPC; they do not begin to speak to it."""
+
 
 def routed_networks() -> tuple[IPv4Network, ...]:
     """Every IPv4 network that this machine has a route to, apart from the default."""
@@ -65,12 +76,11 @@ class CloudNetwork:
             # Whatever a node sends elsewhere is refused at once, rather than lost.
             "route add unreachable default",
         )
-        run(
-            ["ip", "link", "add", here.host_link, "address", hardware_address(here.host_ip), "type", "veth"]
-            + ["peer", "name", "up0", "netns", here.namespace]
-        )
+        link = ["ip", "link", "add", here.host_link, "address", hardware_address(here.host_ip)]
+        run([*link, "type", "veth", "peer", "name", "up0", "netns", here.namespace])
         # The nodes' packets end on this machine: it does not route for them, whatever it does for others.
         _sysctls({f"ipv6/conf/{here.host_link}/disable_ipv6": "1", f"ipv4/conf/{here.host_link}/forwarding": "0"})
+        run(["ip", "netns", "exec", here.namespace, "nft", "-f", "-"], stdin=_HOST_SHIELD)
         self._inside(f"link set up0 master {BRIDGE}", "link set up0 up")
         run(["ip", "addr", "add", f"{here.host_ip}/{self._prefix}", "dev", here.host_link])
         run(["ip", "link", "set", here.host_link, "up"])

@@ -137,8 +137,8 @@ class NodeMachines:
         write_atomically(bundle / "config.json", json.dumps(oci.config(self._config(spec, folder / "root"))))
         terminal = TerminalSocket(bundle / "terminal.sock")
         try:
-            options = ("--bundle", str(bundle), "--console-socket", str(terminal.path), "--pid-file", str(bundle / "pid"))
-            self._runc("run", "--detach", *options, spec.instance_id)
+            options = ("--bundle", str(bundle), "--console-socket", str(terminal.path))
+            self._runc("run", "--detach", *options, "--pid-file", str(bundle / "pid"), spec.instance_id)
             handle = os.pidfd_open(int((bundle / "pid").read_text()))
             console = self._consoles.attach(terminal.receive(), Console(folder / "console.log"))
         finally:
@@ -173,7 +173,8 @@ class NodeMachines:
     def _mount(self, spec: MachineSpec, folder: Path) -> None:
         lower = ":".join(str(root) for root in self._layers.roots(spec.image_id))
         # No index, redirects or metadata copies: a copied upper layer has to be a complete lower one.
-        options = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work,index=off,redirect_dir=off,metacopy=off"
+        folders = f"lowerdir={lower},upperdir={folder}/upper,workdir={folder}/work"
+        options = f"{folders},index=off,redirect_dir=off,metacopy=off"
         run(["mount", "-t", "overlay", f"hcluster-{spec.instance_id}", "-o", options, str(folder / "root")])
 
     def _write_identity(self, spec: MachineSpec, root: Path) -> None:
@@ -196,7 +197,7 @@ class NodeMachines:
             network_namespace=str(self._network.node_namespace_path(spec.instance_id)),
             cgroup=f"/{self._settings.cgroup}/{spec.instance_id}",
             size=self._size(spec.instance_type),
-            read_only_sysctls=sorted(path.name for path in Path("/proc/sys").iterdir()),
+            sysctls=sorted(path.name for path in Path("/proc/sys").iterdir()),
             unified_cgroups=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
             fuse=Path("/dev/fuse").exists(),
         )

@@ -15,12 +15,12 @@ CFS_PERIOD_US = 100_000
 # What systemd as PID 1, sshd, dpkg and Hadoop need; no SYS_MODULE, SYS_TIME, SYS_RAWIO, SYSLOG or SYS_RESOURCE, which
 # would reach the machine below.
 _CAPABILITIES = tuple(
-    "CAP_" + name
+    f"CAP_{name}"
     for name in (
-        "AUDIT_WRITE AUDIT_CONTROL CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID IPC_OWNER KILL LEASE MKNOD"
-        " NET_ADMIN NET_BIND_SERVICE NET_BROADCAST NET_RAW SETFCAP SETGID SETPCAP SETUID SYS_ADMIN SYS_BOOT SYS_CHROOT"
-        " SYS_NICE SYS_PTRACE SYS_TTY_CONFIG"
-    ).split()
+        *("AUDIT_CONTROL", "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "IPC_OWNER"),
+        *("KILL", "LEASE", "MKNOD", "NET_ADMIN", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_RAW", "SETFCAP", "SETGID"),
+        *("SETPCAP", "SETUID", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_NICE", "SYS_PTRACE", "SYS_TTY_CONFIG"),
+    )
 )
 
 _FUSE = (10, 229)
@@ -62,8 +62,8 @@ class NodeConfig:
     cgroup: str
     """Absolute path within each hierarchy."""
     size: Size
-    read_only_sysctls: Sequence[str]
-    """Folders of /proc/sys that would reach the machine below: all but net."""
+    sysctls: Sequence[str]
+    """Folders of this machine's /proc/sys: all but net, which each namespace has its own of, are read-only."""
     unified_cgroups: bool
     """Whether this machine has cgroup v2 alone."""
     fuse: bool
@@ -96,7 +96,7 @@ def config(node: NodeConfig) -> dict[str, object]:
             "resources": _resources(node),
             "devices": _device_nodes(node),
             "maskedPaths": list(_MASKED),
-            "readonlyPaths": [*_ALWAYS_READ_ONLY, *(f"/proc/sys/{name}" for name in node.read_only_sysctls if name != "net")],
+            "readonlyPaths": [*_ALWAYS_READ_ONLY, *(f"/proc/sys/{name}" for name in node.sysctls if name != "net")],
         },
     }
 
@@ -136,7 +136,8 @@ def _resources(node: NodeConfig) -> dict[str, object]:
 
 
 def _device_nodes(node: NodeConfig) -> list[dict[str, object]]:
-    """runc makes the usual ones by itself."""
+    """The usual ones are made by runc itself."""
     if not node.fuse:
         return []
-    return [{"path": "/dev/fuse", "type": "c", "major": _FUSE[0], "minor": _FUSE[1], "fileMode": 0o666, "uid": 0, "gid": 0}]
+    major, minor = _FUSE
+    return [{"path": "/dev/fuse", "type": "c", "major": major, "minor": minor, "fileMode": 0o666, "uid": 0, "gid": 0}]

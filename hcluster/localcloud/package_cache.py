@@ -57,7 +57,8 @@ class PackageCache:
 
     def _trim(self) -> None:
         with self._lock:
-            files = [(entry.stat(), Path(entry.path)) for entry in os.scandir(self._folder) if not entry.name.startswith(".")]
+            entries = [entry for entry in os.scandir(self._folder) if not entry.name.startswith(".")]
+            files = [(entry.stat(), Path(entry.path)) for entry in entries]
             total = sum(stat.st_size for stat, _ in files)
             if total <= self._limit:
                 return

@@ -21,8 +21,10 @@ _CHUNK = 128 * 1024
 _TIMEOUT = 60.0
 MAX_CONNECTIONS = 128
 _HOP_HEADERS = frozenset(
-    ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer")
-    + ("transfer-encoding", "upgrade")
+    (
+        *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    )
 )
 
 
@@ -79,7 +81,9 @@ class _Server(socketserver.ThreadingTCPServer):
         self._slots.acquire()
         super().process_request(request, client_address)
 
-    def process_request_thread(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -137,8 +141,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         url = urlsplit(self.path)
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP_HEADERS}
         upstream = urlsplit(self.policy.upstream)
-        host, port = (upstream.hostname or "", upstream.port or 80) if self.policy.upstream else (url.hostname or "", url.port or 80)
-        target = self.path if self.policy.upstream else (url.path or "/") + (f"?{url.query}" if url.query else "")
+        direct = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        target = self.path if self.policy.upstream else direct
+        server = upstream if self.policy.upstream else url
+        host, port = server.hostname or "", server.port or 80
         remote = http.client.HTTPConnection(host, port, timeout=_TIMEOUT)
         try:
             try:

@@ -16,6 +16,7 @@ COMMANDS = {
     "mmdebstrap": "mmdebstrap",
     "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
+    "nft": "nftables",
     "mount": "mount",
     "setpriv": "util-linux",
     "packer": "packer",

@@ -156,7 +156,8 @@ def choose_network(name: str, taken: Iterable[IPv4Network]) -> IPv4Network:
         if not any(network.overlaps(other) for other in used):
             return network
     raise LocalCloudError(
-        f"every network of {POOL} already has a route on this machine", hint="stop other local clouds: hcluster local stop"
+        f"every network of {POOL} already has a route on this machine",
+        hint="stop other local clouds: hcluster local stop",
     )
 
 

@@ -29,14 +29,18 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PATH": ":".join(dict.fromkeys(filter(None, folders))), "LC_ALL": "C.UTF-8"}
 
 
-def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 60, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    argv: Sequence[str], *, stdin: str = "", timeout: float = 60, check: bool = True
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end, output captured as text; ``timeout`` in seconds.
 
     Raises:
         LocalCloudError: it is missing, did not end in time, or (with ``check``) ended with a code other than 0.
     """
     try:
-        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, env=environment())
+        done = subprocess.run(
+            argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, env=environment()
+        )
     except FileNotFoundError as cause:
         raise LocalCloudError(f"the command {argv[0]} is not installed") from cause
     except subprocess.TimeoutExpired as cause:

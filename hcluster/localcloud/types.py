@@ -16,7 +16,7 @@ SCALE_HOST_MIB = 128 * 1024
 
 PIDS_LIMIT = 16384
 
-_VCPUS = {"large": 2, "xlarge": 4, "2xlarge": 8, "4xlarge": 16, "8xlarge": 32, "12xlarge": 48, "16xlarge": 64, "24xlarge": 96}
+_VCPUS = {"large": 2, "xlarge": 4} | {f"{times}xlarge": 4 * times for times in (2, 4, 8, 12, 16, 24)}
 _MIB_PER_VCPU = {"c": 2048, "m": 4096, "r": 8192, "i": 7808}
 _BURSTABLE = {
     "nano": (2, 512),
