@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from hcluster.aws.codes import code_of, message_of
 from hcluster.aws.part import Part, Record, carries, chunks, demand_tags, tag_filters, tag_specifications
 from hcluster.errors import ConflictError, DeadlineError, NotFoundError
 
@@ -210,7 +213,13 @@ class Network(Part):
     def _delete_interface(self, interface: str) -> bool:
         try:
             with self._session.call(f"deleting interface {interface}"):
-                self._ec2().delete_network_interface(NetworkInterfaceId=interface)
+                try:
+                    self._ec2().delete_network_interface(NetworkInterfaceId=interface)
+                except ClientError as failure:
+                    # Attached since it was listed. EC2 has no code of its own for that.
+                    if code_of(failure) == "InvalidParameterValue" and "in use" in message_of(failure):
+                        return False
+                    raise
         except NotFoundError:
             return False
         return True
