@@ -68,6 +68,12 @@ class ApiHandler(MotoRequestHandler):
     wbufsize = 1 << 16
     timeout = IDLE
 
+    def handle_expect_100(self) -> bool:
+        """The client waits for this line, so it must not stay in the buffer."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def run_wsgi(self) -> None:
         """Answer one request."""
         environ = self.make_environ()
