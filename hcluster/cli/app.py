@@ -42,7 +42,12 @@ ENTRIES = {
         "hcluster.cli.doctor", "doctor", "Check everything that a start needs, and name the cures.", _SETUP
     ),
     "spec": Entry("hcluster.cli.spec", "app", "Check specs and print their schemas.", _SETUP),
-    "local": Entry("hcluster.cli.local", "app", "The local cloud: an EC2 of your own on this machine.", _SETUP),
+    "local": Entry(
+        "hcluster.cli.local",
+        "app",
+        "A cloud on this machine: real nodes behind the same API as AWS's (needs root).",
+        _SETUP,
+    ),
 }
 
 

@@ -32,7 +32,8 @@ def up(
         flow(ctx) as context,
         interruptible(
             "`platform up` was interrupted",
-            "continue: `hcluster platform up`\nlook:     `hcluster platform status`\nremove:   `hcluster platform down`",
+            "continue: `hcluster platform up`\nlook:     `hcluster platform status`\n"
+            "remove:   `hcluster platform down`",
         ),
     ):
         record = flows_platform.up(context, timeout=timeout)

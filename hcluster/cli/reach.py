@@ -30,8 +30,8 @@ def exec_on_nodes(
 ) -> None:
     """Run a command on nodes.
 
-    It runs on all nodes of the cluster at once, unless --group or --instance choose some. The exit code is 0 when it was
-    0 everywhere, that of the node when there is one, else 1.
+    It runs on all nodes of the cluster at once, unless --group or --instance choose some. The exit code is 0 when it
+    was 0 everywhere, that of the node when there is one, else 1.
 
     \b
     Examples:

@@ -1,0 +1,325 @@
+"""The commands over a fake cloud: what they print, where, and how they end."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hcluster.cli import app, reach, wire
+from hcluster.cli.config import CliState
+from hcluster.flows import doctor as flows_doctor
+from hcluster.flows import down as flows_down
+from hcluster.flows import platform as flows_platform
+from hcluster.flows import up as flows_up
+from hcluster.flows.context import Context
+from hcluster.model import names
+from hcluster.model.events import Report, silent
+from hcluster.model.node import Instance
+from hcluster.model.principal import Principal
+from hcluster.spec.load import load_platform
+from hcluster.testing import FakeCloud, NodeScript
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FLIGHTS = str(EXAMPLES / "flights.yaml")
+
+
+class Registry:
+    """A metastore that takes everything."""
+
+    def ensure_registry(self, remote: object, uri: str, bucket: str) -> None:
+        """Nothing to do."""
+
+
+class Cli:
+    """Runs `hcluster …` over one fake cloud."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.script = NodeScript()
+        self.cloud = FakeCloud("hcluster-demo", responder=self.answer, scripts=lambda _node: self.script)
+        self.states: list[CliState] = []
+        self.answers: dict[str, tuple[int, bytes, bytes]] = {}
+        self.out = self.err = ""
+        self._capsys = capsys
+
+    def answer(self, instance: Instance, command: str) -> tuple[int, bytes, bytes]:
+        group = instance.tags[names.TAG_GROUP]
+        return self.answers.get(group, (0, f"{group}: {command}\n".encode(), b""))
+
+    def context(self, state: CliState, report: Report = silent) -> Context:
+        self.states.append(state)
+        cloud = self.cloud
+        return Context(
+            platform=load_platform(EXAMPLES / "platform.yaml"),
+            principal=Principal("jane", "analytics"),
+            compute=cloud.compute,
+            images=cloud.images,
+            store=cloud.store,
+            checkins=cloud.checkins,
+            connector=cloud.connector,
+            catalog=Registry(),
+            clock=cloud.clock,
+            report=report,
+        )
+
+    def __call__(self, *arguments: str) -> int:
+        code = app.run(arguments)
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, *arguments: str) -> Any:
+        assert self(*arguments, "--output", "json") == 0, self.err
+        return json.loads(self.out)
+
+    def prepare(self) -> None:
+        """An image, a release and a platform."""
+        tags = {names.TAG_PLATFORM: "demo", names.TAG_IMAGE_NAME: "hadoop"}
+        self.cloud.images.register("hcluster-hadoop-1", tags)
+        self.cloud.store.ensure_bucket({})
+        self.cloud.store.put(names.channel_key("stable"), b'{"digest": "' + b"d" * 64 + b'"}')
+        self.cloud.store.put(names.release_key("d" * 64), b"release")
+        assert self("platform", "up") == 0, self.err
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+    found = Cli(capsys)
+    monkeypatch.setattr(wire, "context", found.context)
+    monkeypatch.setenv("HCLUSTER_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("HCLUSTER_PLATFORM", raising=False)
+    return found
+
+
+@pytest.fixture
+def ready(cli: Cli) -> Cli:
+    """With cluster `flights` up."""
+    cli.prepare()
+    assert cli("up", FLIGHTS) == 0, cli.err
+    return cli
+
+
+def test_up_shows_progress_on_stderr_and_the_cluster_on_stdout(ready: Cli) -> None:
+    assert "state     ready" in ready.out
+    assert "ready     3 of 3 nodes" in ready.out
+    assert "launching 3 nodes" in ready.err
+    assert "launching" not in ready.out
+    assert "\x1b" not in ready.out + ready.err, "no colours when piped"
+
+
+def test_a_listing_and_a_view_agree_in_both_outputs(ready: Cli) -> None:
+    assert ready("list") == 0
+    assert ready.out.splitlines()[0].split() == ["NAME", "TEAM", "OWNER", "STATE", "READY", "AGE", "MASTER"]
+    assert ready.out.splitlines()[1].split()[:5] == ["flights", "analytics", "jane", "ready", "3/3"]
+    listed = ready.json("list")
+    shown = ready.json("show", "flights")
+    assert listed == [shown]
+    assert (shown["name"], shown["state"], shown["ready_nodes"], shown["wanted"]) == (
+        "flights",
+        "ready",
+        3,
+        {"master": 1, "core": 2},
+    )
+    assert shown["nodes"] == ready.json("nodes", "flights")
+    assert ready("nodes", "flights") == 0
+    assert [line.split()[1] for line in ready.out.splitlines()] == ["GROUP", "master", "core", "core"]
+
+
+def test_output_may_stand_before_or_after_the_command(ready: Cli) -> None:
+    assert ready("--output", "json", "list") == 0
+    before = ready.out
+    assert ready("list", "--output", "json") == 0
+    assert ready.out == before
+    assert json.loads(before)[0]["name"] == "flights"
+
+
+def test_the_platform_file_may_stand_before_or_after_the_command(cli: Cli) -> None:
+    cli("--platform", "a.yaml", "list")
+    cli("list", "--platform", "b.yaml")
+    cli("-p", "a.yaml", "platform", "status", "--platform", "c.yaml")
+    assert [str(state.platform_file) for state in cli.states] == ["a.yaml", "b.yaml", "c.yaml"]
+
+
+def test_down_asks_for_yes_where_nobody_can_answer_and_twice_is_fine(ready: Cli) -> None:
+    assert ready("down", "flights") == 2
+    assert "hcluster down flights --yes" in ready.err
+    assert ready("down", "flights", "--yes") == 0
+    assert "flights: removed 3 nodes" in ready.out
+    assert ready("down", "flights", "--yes") == 0
+    assert "flights: there was nothing left to remove" in ready.out
+    assert ready.json("list") == []
+
+
+def test_exec_tells_nodes_apart_and_hands_on_failure(ready: Cli) -> None:
+    assert ready("exec", "flights", "--", "echo", "a b", "--flag") == 0
+    assert ready.out.count("== i-") == 3
+    assert "master: echo 'a b' --flag" in ready.out
+    ready.answers["core"] = (7, b"", b"no such thing\n")
+    assert ready("exec", "flights", "false") == 1
+    assert ready.out.count("exit code 7") == 2
+    assert ready("exec", "flights", "--group", "core", "--instance", "core", "false") == 7
+    assert ready.err.strip().endswith("no such thing")
+    assert ready("exec", "flights", "--output", "json", "--", "false") == 1
+    found = json.loads(ready.out)
+    assert [(one["group"], one["exit_code"], one["stderr"]) for one in found] == [
+        ("master", 0, ""),
+        ("core", 7, "no such thing\n"),
+        ("core", 7, "no such thing\n"),
+    ]
+
+
+def test_one_nodes_output_is_handed_on_byte_by_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    node = Instance("i-1", "running", "10.0.0.1", "", "m5.large", "us-east-1a", "spot", "ami-1", datetime.now(UTC))
+    reach._print([(node, 0, b"\x00\xff", b"warning")])
+    assert capfdbinary.readouterr() == (b"\x00\xff", b"warning\n")
+
+
+def test_ssh_opens_the_masters_shell_and_hands_on_its_code(ready: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hcluster.testing import FakeRemote
+
+    opened: list[str] = []
+
+    def shell(self: FakeRemote) -> int:
+        opened.append(self.instance.tags[names.TAG_GROUP])
+        return 3
+
+    monkeypatch.setattr(FakeRemote, "shell", shell)
+    assert ready("ssh", "flights") == 3
+    assert ready("ssh", "flights", "--instance", "core") == 3
+    assert opened == ["master", "core"]
+    assert all(remote.closed for remote in ready.cloud.connector.remotes)
+
+
+def test_logs_print_what_the_node_has(ready: Cli) -> None:
+    assert ready("logs", "flights", "master", "--unit", "hadoop-namenode", "-n", "5") == 0
+    assert "hadoop-namenode" in ready.out
+    assert ready.json("logs", "flights", "master", "-u", "hive-server2")["unit"] == "hive-server2"
+    assert ready("logs", "flights", "master", "--unit", "; rm -rf /") == 2
+
+
+def test_an_unknown_cluster_is_a_failure_with_a_cure(ready: Cli) -> None:
+    assert ready("show", "flihgts") == 1
+    assert ready.out == ""
+    assert ready.err.startswith("error: there is no cluster flihgts on platform demo [no-cluster]")
+    assert "hint: `hcluster list`" in ready.err
+
+
+def test_errors_are_json_when_output_is(ready: Cli) -> None:
+    assert ready("show", "nobody", "--output", "json") == 1
+    error = json.loads(ready.err.splitlines()[-1])["error"]
+    assert (error["reference"], error["exit_code"]) == ("no-cluster", 1)
+    assert ready.out == ""
+
+
+def test_a_wrong_spec_is_wrong_usage_with_every_finding(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("name: Bad\nteam: nobody\n")
+    assert cli("up", str(path)) == 2
+    assert ":1: name: " in cli.err
+    assert ":2: team: " in cli.err
+    assert cli.cloud.compute.calls == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("lst",), ("up",), ("up", FLIGHTS, "more"), ("list", "--no-such-option"), ("--output", "xml", "list"), ()],
+)
+def test_wrong_usage_ends_with_2_and_says_so_on_stderr(cli: Cli, arguments: tuple[str, ...]) -> None:
+    assert cli(*arguments) == 2
+    assert "Usage: hcluster" in cli.out + cli.err
+
+
+def test_doctor_lists_every_check_with_its_cure_and_fails_when_one_does(cli: Cli) -> None:
+    assert cli("doctor") == 1
+    assert "hcluster platform up" in cli.out
+    assert cli("doctor", "--output", "json") == 1
+    assert {one["check"] for one in json.loads(cli.out)} >= {"credentials", "bucket", "network", "image", "release"}
+
+
+def test_doctor_is_content_with_a_platform_that_is_up(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hcluster.model.views import Finding
+
+    monkeypatch.setattr(flows_doctor, "doctor", lambda _ctx, _spec: [Finding("bucket", ok=True, message="fine")])
+    assert cli("doctor", FLIGHTS) == 0
+    assert cli.out.split() == ["ok", "bucket", "fine"]
+
+
+def test_the_platform_goes_up_is_shown_and_goes_down(cli: Cli) -> None:
+    cli.prepare()
+    assert "metastore  thrift://" in cli.out
+    assert cli.json("platform", "status")["bucket"] == "hcluster-demo"
+    assert cli("platform", "down") == 2
+    assert cli("platform", "down", "--yes") == 0
+    assert cli.cloud.store.exists()
+    assert cli("platform", "down", "--yes", "--delete-data") == 0
+    assert not cli.cloud.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("flow", "name", "arguments", "cure"),
+    [
+        (flows_up, "up", ("up", FLIGHTS), f"`hcluster up {FLIGHTS}`"),
+        (flows_down, "down", ("down", "flights", "--yes"), "`hcluster down flights`"),
+        (flows_platform, "up", ("platform", "up"), "`hcluster platform up`"),
+    ],
+)
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    ready: Cli, monkeypatch: pytest.MonkeyPatch, flow: Any, name: str, arguments: tuple[str, ...], cure: str
+) -> None:
+    def interrupted(*_args: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flow, name, interrupted)
+    assert ready(*arguments) == 130
+    assert "[interrupted]" in ready.err
+    assert cure in ready.err
+    if "flights" in arguments[-1] or "flights" in arguments[1]:
+        assert "what exists now: 3 instances" in ready.err
+
+
+def test_ctrl_c_anywhere_else_ends_with_130(ready: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ready.cloud.compute, "instances", interrupted)
+    assert ready("list") == 130
+    assert "interrupted" in ready.err
+
+
+def test_a_bug_leaves_its_trace_in_a_file_and_none_on_the_terminal(
+    ready: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def buggy(*_args: object) -> None:
+        raise ZeroDivisionError("what a pity")
+
+    monkeypatch.setattr(ready.cloud.compute, "instances", buggy)
+    assert ready("list") == 1
+    assert "Traceback" not in ready.err
+    assert "unexpected: ZeroDivisionError: what a pity [bug]" in ready.err
+    (report,) = (tmp_path / "state" / "errors").iterdir()
+    assert str(report) in ready.err
+    assert "Traceback" in report.read_text()
+    assert report.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_node_that_fails_is_told_with_what_exists_and_the_ways_on(cli: Cli) -> None:
+    cli.prepare()
+    cli.script = NodeScript.failing("puppet", "no such module")
+    assert cli("up", FLIGHTS) == 1
+    assert "failed in step puppet: no such module" in cli.err
+    assert "hcluster down flights" in cli.err
+
+
+def test_specs_are_validated_without_any_call(cli: Cli) -> None:
+    platform = str(EXAMPLES / "platform.yaml")
+    assert cli("spec", "validate", platform) == 0
+    assert cli("--platform", platform, "spec", "validate", FLIGHTS) == 0
+    assert cli.out.endswith("cluster flights of team analytics is fine (1 master, 2 core)\n")
+    assert cli.json("spec", "validate", FLIGHTS, "--platform", platform)["name"] == "flights"
+    assert cli("spec", "validate", FLIGHTS) == 2
+    assert "[no-platform-file]" in cli.err
+    assert cli.json("spec", "schema", "cluster")["title"] == "ClusterSpec"
+    assert cli.states == []

@@ -1,0 +1,151 @@
+"""Tables, JSON, ages, errors and progress as people and programs see them."""
+
+from __future__ import annotations
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from hcluster.cli import failures, render
+from hcluster.cli.progress import Lines, reporter
+from hcluster.errors import (
+    CapacityError,
+    DeadlineError,
+    HclusterError,
+    JobFailedError,
+    RemoteCommandError,
+    SpecError,
+    UsageError,
+)
+from hcluster.model.events import Progress
+from hcluster.model.views import DownResult, Finding
+
+NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m00s"), (3599, "59m59s"), (3600, "1h00m"), (90061, "1d01h")],
+)
+def test_ages_are_in_the_two_largest_units(seconds: int, text: str) -> None:
+    assert render.age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+def test_columns_are_aligned_and_control_characters_removed() -> None:
+    text = render.table(("a", "long"), [("x\x1b[31my", "1"), ("z\n", "22")])
+    assert text == "A       LONG\nx[31my  1\nz       22"
+    assert render.table(("a",), [], empty="nothing") == "nothing"
+
+
+def test_json_holds_times_in_utc_paths_and_nested_values() -> None:
+    value = {"at": NOW.astimezone(), "path": Path("/a"), "down": DownResult("a", 1, 0, 0, 0), "tags": ("x",)}
+    assert json.loads(render.to_json(value)) == {
+        "at": "2026-01-10T12:00:00Z",
+        "path": "/a",
+        "down": {"name": "a", "terminated": 1, "interfaces": 0, "templates": 0, "volumes": 0},
+        "tags": ["x"],
+    }
+
+
+def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr("sys.stdout", Terminal())
+    assert "\x1b[32mready" in render.table(("state",), [("ready",)])
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in render.table(("state",), [("ready",)])
+
+
+def test_the_cure_stands_below_a_failed_check_only() -> None:
+    text = render.findings_table(
+        [
+            Finding("bucket", ok=False, message="gone", cure="run this\nthen that"),
+            Finding("net", ok=True, message="fine", cure="x"),
+        ]
+    )
+    assert text.splitlines() == [
+        "failed  bucket  gone",
+        "                run this",
+        "                then that",
+        "ok      net     fine",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (HclusterError("a"), 1),
+        (CapacityError("a"), 1),
+        (UsageError("a"), 2),
+        (SpecError("a"), 2),
+        (RemoteCommandError("a", exit_code=42), 42),
+        (JobFailedError("a", exit_code=3), 3),
+        (RemoteCommandError("a", exit_code=0), 1),
+        (RemoteCommandError("a", exit_code=-9), 1),
+        (failures.InterruptedFlowError("a"), 130),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_the_exit_code_follows_the_class_of_the_error(error: BaseException, code: int) -> None:
+    stream = io.StringIO()
+    assert failures.tell(error, stream=stream) == code
+    assert stream.getvalue().startswith("error: ")
+
+
+def test_an_error_shows_message_reference_context_and_hint() -> None:
+    error = DeadlineError("too \x1blate", context="one\ntwo\n", hint="do this\nor that")
+    assert failures.text(error).splitlines() == [
+        "error: too late [deadline]",
+        "  one",
+        "  two",
+        "hint: do this",
+        "      or that",
+    ]
+
+
+def test_piped_progress_is_one_line_a_news_with_the_time() -> None:
+    stream = io.StringIO()
+    report = Lines(stream, now=lambda: 0)
+    for progress in (
+        Progress("nodes", "2 booted", 0, 3),
+        Progress("nodes", "2 booted", 0, 3),
+        Progress("nodes", "2 booted", 1, 3),
+        Progress("nodes", "3 ready", 3, 3, "ok"),
+        Progress("data", "lost", state="failed"),
+    ):
+        report(progress)
+    lines = [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()]
+    assert lines == ["2 booted (0/3)", "3 ready (3/3)", "FAILED: lost"]
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
+    stream = io.StringIO()
+    with reporter(stream=stream) as report:
+        report(Progress("a", "step"))
+    assert "step" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_keeps_one_line_a_step_with_its_end() -> None:
+    screen = Terminal()
+    console = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    with reporter(console) as report:
+        report(Progress("bucket", "bucket lake", state="ok"))
+        report(Progress("nodes", "2 booted", 1, 3))
+        report(Progress("other", "[red]not markup[/red]", state="failed"))
+    last = screen.getvalue()
+    assert "✓ bucket lake" in last
+    assert "- 2 booted" in last, "what was under way when it broke off is neither done nor failed"
+    assert "✗ [red]not markup[/red]" in last
