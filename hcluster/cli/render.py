@@ -25,6 +25,8 @@ def emit(state: CliState, value: object, text: str) -> None:
     """Print ``value`` as JSON when the caller asked for it, else ``text``."""
     sys.stdout.write(to_json(value) if state.output == "json" else text.rstrip("\n"))
     sys.stdout.write("\n")
+    # Here a closed pipe is still an error that can be handled; at the end of the process it is noise.
+    sys.stdout.flush()
 
 
 def to_json(value: object) -> str:
@@ -119,7 +121,6 @@ def clusters_table(views: Sequence[ClusterView], now: datetime) -> str:
 def cluster_text(view: ClusterView, now: datetime) -> str:
     """One cluster in full."""
     wanted = ", ".join(f"{count} {group}" for group, count in view.wanted.items() if count) or "-"
-    lifetime = str(view.spec.get("lifetime", "-"))
     facts = [
         ("name", view.name),
         ("state", view.state),
@@ -127,7 +128,7 @@ def cluster_text(view: ClusterView, now: datetime) -> str:
         ("owner", view.owner),
         ("launch", view.launch or "-"),
         ("started", f"{plain(view.created)} ({age(view.created, now)} ago)" if view.created else "-"),
-        ("lifetime", lifetime),
+        ("lifetime", _lifetime(view)),
         ("master", view.master or "-"),
         ("wanted", wanted),
         ("ready", f"{view.ready_nodes} of {sum(view.wanted.values()) or len(view.nodes)} nodes"),
@@ -135,6 +136,18 @@ def cluster_text(view: ClusterView, now: datetime) -> str:
     width = max(len(name) for name, _ in facts)
     lines = [f"{name.ljust(width)}{_GAP}{_coloured(clean(value))}" for name, value in facts]
     return "\n".join([*lines, "", nodes_table(view.nodes, now)])
+
+
+def _lifetime(view: ClusterView) -> str:
+    """As the spec has it, with the moment of its end."""
+    from hcluster.plan.state import ends_at
+    from hcluster.spec.base import lifetime_seconds
+
+    told = view.spec.get("lifetime")
+    if not isinstance(told, str):
+        return "-"
+    end = ends_at(view.created, lifetime_seconds(told)) if view.created else None
+    return f"{told} (until {plain(end)})" if end else told
 
 
 def nodes_table(nodes: Sequence[NodeView], now: datetime) -> str:

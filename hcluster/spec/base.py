@@ -73,7 +73,12 @@ def duration(value: int) -> str:
     return f"{value // _UNITS[unit]}{unit}"
 
 
-def _lifetime(value: object) -> int:
+def lifetime_seconds(value: object) -> int:
+    """Seconds of ``standing`` (``STANDING``) or of a duration.
+
+    Raises:
+        ValueError: it is neither.
+    """
     if value == "standing":
         return STANDING
     if not isinstance(value, str):
@@ -83,7 +88,7 @@ def _lifetime(value: object) -> int:
 
 Lifetime = Annotated[
     int,
-    BeforeValidator(_lifetime),
+    BeforeValidator(lifetime_seconds),
     PlainSerializer(lambda value: duration(value) if value else "standing", return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^(standing|[1-9][0-9]{0,5}[smhd])$"}),
 ]

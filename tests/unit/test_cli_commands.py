@@ -105,6 +105,7 @@ def ready(cli: Cli) -> Cli:
 def test_up_shows_progress_on_stderr_and_the_cluster_on_stdout(ready: Cli) -> None:
     assert "state     ready" in ready.out
     assert "ready     3 of 3 nodes" in ready.out
+    assert "lifetime  standing" in ready.out
     assert "launching 3 nodes" in ready.err
     assert "launching" not in ready.out
     assert "\x1b" not in ready.out + ready.err, "no colours when piped"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from hcluster.cli.app import ENTRIES
 from hcluster.cli.lazy import load
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPT = Path(sys.executable).with_name("hcluster")
 HEAVY = ("boto3", "botocore", "paramiko", "pydantic", "moto", "rich", "yaml", "thrift", "typing_extensions", "asyncio")
 LIMIT_SECONDS = 0.2
@@ -44,6 +47,35 @@ def test_help_imports_nothing_heavy() -> None:
 def test_version_is_told() -> None:
     done = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("hcluster ")
+
+
+def test_ctrl_c_in_a_terminal_ends_with_130_and_without_a_trace() -> None:
+    program = (
+        "import sys, time; from hcluster.cli import app, wire; "
+        "wire.context = lambda state: (print('ready', flush=True), time.sleep(60)); sys.exit(app.run(['list']))"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert err == b"error: interrupted [interrupted]\n"
+
+
+def test_a_reader_that_goes_away_is_no_error_worth_a_message() -> None:
+    command = [str(SCRIPT), "spec", "validate", str(EXAMPLES / "platform.yaml"), "--output", "json"]
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_the_shell_completes_commands_without_loading_them() -> None:
+    environment = {"_HCLUSTER_COMPLETE": "complete_bash", "COMP_WORDS": "hcluster no", "COMP_CWORD": "1", "PATH": ""}
+    done = subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["nodes"]
 
 
 def leaves(name: str) -> list[tuple[str, Any]]:
