@@ -8,6 +8,7 @@ import typer
 
 from hcluster.cli import render
 from hcluster.cli.flow import flow, state_of
+from hcluster.model.names import TAG_PLATFORM
 
 app = typer.Typer(help="Publish the Puppet release that configures nodes.", no_args_is_help=True)
 
@@ -42,6 +43,8 @@ def publish(
 
     with flow(ctx) as context:
         chosen = channel or context.platform.puppet.channel
+        # The first thing of a platform that needs its bucket; `platform up` adopts it.
+        context.store.ensure_bucket({TAG_PLATFORM: context.platform.name})
         folder = source or checkout() / "puppet"
         done = publish_release(context.store, folder, chosen, context.principal, context.report, clock=context.clock)
     said = "points to" if done.moved else "already points to"

@@ -38,9 +38,9 @@ def session(platform: PlatformSpec) -> AwsSession:
 
 def context(state: CliState, report: Report = silent) -> Context:
     """Everything a flow needs, for the platform and the caller of this command; no call is made yet."""
-    from hcluster.aws.checkins import S3CheckIns
-    from hcluster.aws.compute import Ec2Compute
-    from hcluster.aws.images import Ec2Images
+    from hcluster.aws.checkins import StoredCheckIns
+    from hcluster.aws.compute import AwsCompute
+    from hcluster.aws.images import AwsImages
     from hcluster.aws.objects import S3ObjectStore
     from hcluster.cli import config
     from hcluster.flows.context import Context
@@ -51,9 +51,9 @@ def context(state: CliState, report: Report = silent) -> Context:
     platform = load_platform(config.platform_file(state))
     aws = session(platform)
     clock = SystemClock()
-    compute = Ec2Compute(aws, clock)
-    store = S3ObjectStore(aws, platform.bucket)
-    checkins = S3CheckIns(store)
+    compute = AwsCompute(aws, clock)
+    store = S3ObjectStore(aws, platform.bucket, clock)
+    checkins = StoredCheckIns(store)
 
     @cache
     def cidrs() -> tuple[str, ...]:
@@ -65,7 +65,7 @@ def context(state: CliState, report: Report = silent) -> Context:
         platform=platform,
         principal=config.principal(state, lambda: compute.caller()[1]),
         compute=compute,
-        images=Ec2Images(aws),
+        images=AwsImages(aws, clock),
         store=store,
         checkins=checkins,
         connector=SshConnector(
