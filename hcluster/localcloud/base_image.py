@@ -22,6 +22,8 @@ CODENAME = "bookworm"
 BUILD_TIMEOUT = 900.0
 """Seconds that one build may take; it takes about 50."""
 
+_PATIENCE = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class BaseImage:
@@ -151,10 +153,16 @@ def _bootstrap(root: Path, sources: Sequence[AptSource], report: Report) -> None
         text=True,
         env=environment(),
     ) as build:
-        for line in build.stdout or ():
-            tail.append(line.rstrip())
-            if line.startswith("I: "):
-                report(Progress("base-image", f"base image: {line[3:].strip()}"))
+        try:
+            for line in build.stdout or ():
+                tail.append(line.rstrip())
+                if line.startswith("I: "):
+                    report(Progress("base-image", f"base image: {line[3:].strip()}"))
+        except BaseException:
+            # It cleans up after itself when told to end; only then may its folder go.
+            build.terminate()
+            build.wait(_PATIENCE)
+            raise
     if build.returncode != 0:
         report(Progress("base-image", "base image failed", state="failed"))
         raise LocalCloudError(

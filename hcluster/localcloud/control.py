@@ -88,7 +88,11 @@ def start(name: str, state: Path, report: Report = silent) -> CloudStatus:
     preflight.check()
     settings = derive(name, state, routed_networks())
     with hold(_lock(settings)):
-        if not _daemon(settings):
+        facts = _daemon(settings)
+        if facts.get("state") == "stopping":
+            _end(int(str(facts["pid"])), int(str(facts["start"])))
+            facts = {}
+        if not facts:
             base_image.ensure(settings.cache, apt_sources.read_sources(), report)
             # One start at a time chooses a network: its routes are what tells the others that it is taken.
             with hold(settings.runtime.with_name("networks.lock")):

@@ -54,7 +54,7 @@ class Daemon:
         leftovers.clean(settings)
         with ExitStack() as stack:
             stack.callback(leftovers.clean, settings)
-            settings.runtime.mkdir(parents=True, mode=0o700)
+            settings.runtime.mkdir(parents=True)
             self._tell("starting")
             base = base_image.ensure(settings.cache, apt_sources.read_sources())
             self._image = {"image_id": base.image_id, "image_name": base.name}

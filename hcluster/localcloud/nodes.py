@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from hcluster.errors import LocalCloudError
@@ -30,13 +30,20 @@ POWER_OFF_SIGNAL = signal.SIGRTMIN + 4
 """systemd(1): starts poweroff.target."""
 
 
-@dataclass(slots=True)
 class _Running:
-    """A booted node; ``handle`` is a pidfd, which names its PID 1 for good; ``console`` keeps its terminal open."""
+    """A booted node. ``handle`` is a pidfd, which names its PID 1 for good; ``console`` keeps its terminal open.
 
-    spec: MachineSpec
-    handle: int
-    console: int
+    Both are closed with the last reference: a thread that still looks at the node never sees another file's number.
+    """
+
+    def __init__(self, spec: MachineSpec, handle: int, console: int) -> None:
+        self.spec = spec
+        self.handle = handle
+        self.console = console
+
+    def __del__(self) -> None:
+        os.close(self.handle)
+        os.close(self.console)
 
     def ended(self, timeout: float = 0) -> bool:
         """Whether PID 1 ends within ``timeout`` seconds."""
@@ -159,9 +166,6 @@ class NodeMachines:
                 node.ended(KILL_TIMEOUT)
             self._runc("delete", "--force", instance_id, check=False)
             shutil.rmtree(bundle, ignore_errors=True)
-        if node is not None:
-            os.close(node.console)
-            os.close(node.handle)
         root = self._folder / instance_id / "root"
         if os.path.ismount(root):
             run(["umount", "--lazy", str(root)], check=False)
@@ -224,12 +228,8 @@ def _wait_for_ssh(node: _Running) -> None:
     deadline = time.monotonic() + BOOT_TIMEOUT
     spec = node.spec
     while time.monotonic() < deadline:
-        try:
-            if node.ended():
-                raise LocalCloudError(f"{spec.instance_id} ended while it booted")
-        except (OSError, ValueError):
-            # Its handle is closed: it was powered off or destroyed meanwhile.
-            raise LocalCloudError(f"{spec.instance_id} was ended while it booted") from None
+        if node.ended():
+            raise LocalCloudError(f"{spec.instance_id} ended while it booted")
         try:
             with socket.create_connection((spec.private_ip, SSH_PORT), timeout=1) as connection:
                 connection.settimeout(2)

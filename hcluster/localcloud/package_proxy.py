@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import http.server
 import logging
@@ -56,7 +57,8 @@ class PackageProxy:
     def __init__(self, listener: socket.socket, policy: ProxyPolicy, cache: PackageCache) -> None:
         handler = type("Handler", (_Handler,), {"policy": policy, "cache": cache})
         self._server = _Server(listener, handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="package-proxy", daemon=True)
+        serve = functools.partial(self._server.serve_forever, poll_interval=0.1)
+        self._thread = threading.Thread(target=serve, name="package-proxy", daemon=True)
 
     def start(self) -> None:
         """Serve, in threads of its own."""
