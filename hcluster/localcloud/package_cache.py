@@ -44,10 +44,11 @@ class PackageCache:
                 size = 0
                 for chunk in chunks:
                     size += fresh.write(chunk)
+                    if size == length:
+                        # Kept before its end is passed on: who has it all finds it here when it asks again.
+                        fresh.flush()
+                        Path(fresh.name).replace(self._path(url))
                     yield chunk
-                if size == length:
-                    fresh.flush()
-                    Path(fresh.name).replace(self._path(url))
             finally:
                 Path(fresh.name).unlink(missing_ok=True)
         self._trim()
