@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from hcluster.errors import LocalCloudError
@@ -96,8 +97,7 @@ def start(name: str, state: Path, report: Report = silent) -> CloudStatus:
             base_image.ensure(settings.cache, apt_sources.read_sources(), report)
             # One start at a time chooses a network: its routes are what tells the others that it is taken.
             with hold(settings.runtime.with_name("networks.lock")):
-                settings = derive(name, state, routed_networks())
-                record(settings)
+                settings = _place(name, state)
                 report(Progress("local-cloud", f"local cloud {name}: starting on {settings.cidr}"))
                 _wait_until_ready(settings, _spawn(settings, state))
         found = status(name, state)
@@ -133,6 +133,24 @@ def reset(name: str, state: Path, report: Report = silent) -> CloudStatus:
             shutil.rmtree(settings.folder)
         report(Progress("local-cloud", f"local cloud {name}: removed", state="ok"))
         return status(name, state)
+
+
+def _place(name: str, state: Path) -> CloudSettings:
+    """Settings with a network that nothing else on this machine has; what a killed daemon left is removed first."""
+    earlier = derive(name, state)
+    with hold(earlier.lock, wait=False):
+        leftovers.clean(earlier)
+    routes = routed_networks()
+    settings = derive(name, state, routes)
+    # Only a recorded network can be taken, and it cannot change: the instances have addresses in it.
+    if any(IPv4Network(settings.cidr).overlaps(route) for route in routes):
+        raise LocalCloudError(
+            f"the network {settings.cidr} of the local cloud {name} is in use on this machine",
+            context="perhaps by a local cloud of another state folder (HCLUSTER_STATE)",
+            hint=f"end that one, or give this one another network: hcluster local reset --name {name}",
+        )
+    record(settings)
+    return settings
 
 
 def _lock(settings: CloudSettings) -> Path:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from hcluster.localcloud.network import BLOCK_METRIC
 from hcluster.localcloud.settings import CloudSettings
 from hcluster.localcloud.system import NETNS_FOLDER, run
 
@@ -25,7 +24,7 @@ def find(settings: CloudSettings) -> list[str]:
     found += [f"control group {path}" for path in _control_groups(settings)]
     if Path("/sys/class/net", settings.host_link).exists():
         found.append(f"link {settings.host_link}")
-    if run(["ip", "-4", "route", "show", settings.cidr]).stdout.strip():
+    if run(["ip", "-4", "route", "show", settings.cidr, "metric", str(settings.block_metric)]).stdout.strip():
         found.append(f"route {settings.cidr}")
     if settings.runtime.exists():
         found.append(f"folder {settings.runtime}")
@@ -44,7 +43,7 @@ def clean(settings: CloudSettings) -> None:
         run(["ip", "netns", "del", name], check=False)
     if Path("/sys/class/net", settings.host_link).exists():
         run(["ip", "link", "del", settings.host_link], check=False)
-    run(["ip", "route", "del", "unreachable", settings.cidr, "metric", str(BLOCK_METRIC)], check=False)
+    run(["ip", "route", "del", "unreachable", settings.cidr, "metric", str(settings.block_metric)], check=False)
     for group in _control_groups(settings):
         _remove_group(group)
     shutil.rmtree(settings.runtime, ignore_errors=True)

@@ -18,9 +18,6 @@ from hcluster.localcloud.settings import METADATA_ADDRESS, CloudSettings
 from hcluster.localcloud.system import NETNS_FOLDER, in_namespace, run
 
 BRIDGE = "br0"
-BLOCK_METRIC = 4_278_198_272
-"""Metric of the unreachable route: worse than anything else."""
-
 BACKLOG = 1024
 
 _HOST_SHIELD = """
@@ -84,7 +81,7 @@ class CloudNetwork:
         self._inside(f"link set up0 master {BRIDGE}", "link set up0 up")
         run(["ip", "addr", "add", f"{here.host_ip}/{self._prefix}", "dev", here.host_link])
         run(["ip", "link", "set", here.host_link, "up"])
-        run(["ip", "route", "replace", "unreachable", here.cidr, "metric", str(BLOCK_METRIC)])
+        run(["ip", "route", "replace", "unreachable", here.cidr, "metric", str(here.block_metric)])
 
     def listen(self, address: str, port: int) -> socket.socket:
         """A listening TCP socket inside the cloud's namespace; the caller's process stays outside."""

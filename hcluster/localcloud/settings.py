@@ -57,6 +57,11 @@ class CloudSettings:
         return f"hcl{self.key}"
 
     @property
+    def block_metric(self) -> int:
+        """Metric of the unreachable route: worse than any other, and this cloud's own, which tells whose it is."""
+        return 0xFF000000 | int(self.key[:6], 16)
+
+    @property
     def cgroup(self) -> str:
         """Parent of the nodes' control groups, in every hierarchy."""
         return f"hcl-{self.key}"
@@ -120,7 +125,8 @@ def derive(name: str, state: Path, taken: Iterable[IPv4Network] = ()) -> CloudSe
         raise UsageError(
             f"'{name}' cannot name a local cloud", hint="use up to 32 lower-case letters, digits and inner hyphens"
         )
-    folder = state.absolute() / "local" / name
+    # Resolved: mounts are listed by their real paths.
+    folder = state.resolve() / "local" / name
     if set(str(folder)) & set(":,\\\n"):
         raise LocalCloudError(
             f"the state folder {folder} has a colon, comma, backslash or newline in its path",
