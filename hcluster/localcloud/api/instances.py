@@ -182,7 +182,8 @@ class Instances(Images):
         return defaults[zone or self.settings.subnets[0][0]]
 
     def _profile_arn(self, profile: launch.Data) -> str:
-        if not profile:
+        # EC2 takes an empty name for no profile, and Packer sends one.
+        if not any(profile.values()):
             return ""
         for known in list(iam_backends[self.account_id]["aws"].instance_profiles.values()):
             if known.arn == profile.get("Arn") or known.name == profile.get("Name"):
