@@ -284,7 +284,9 @@ def _lost(cause: BaseException) -> UnreachableError:
 
 
 def _failure(message: str, statement: str) -> QueryError:
-    detail = "\n".join(part for part in (statement, message.strip()) if part)
+    # Java's stack frames say nothing to the author of a statement; the server's log has them.
+    lines = [line for line in message.strip().splitlines() if not line.lstrip().startswith(("at ", "... "))]
+    detail = "\n".join(part for part in (statement, *lines) if part.strip())
     return QueryError(hive_text.headline(message), context=detail[:_CONTEXT_CHARACTERS])
 
 

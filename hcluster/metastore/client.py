@@ -161,7 +161,7 @@ class MetastoreClient:
             return
 
     def _raw_table(self, database: str, name: str) -> Any:
-        # The old call, get_table, fails against 4.0.1 with these stubs.
+        # Not get_table: the service of Hive 4 has no such call any more ("Invalid method name").
         request = ttypes.GetTableRequest(dbName=database, tblName=name, capabilities=ttypes.ClientCapabilities([]))
         return self._call(f"{database}.{name}", lambda: self._client.get_table_req(request)).table
 
