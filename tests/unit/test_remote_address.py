@@ -8,7 +8,7 @@ import pytest
 
 from hcluster.errors import HostKeyError, UnreachableError, UsageError
 from hcluster.remote.address import Bastion, parse_bastion, require_inside
-from hcluster.remote.command import quote, with_environment
+from hcluster.remote.command import quote
 from hcluster.remote.hostkeys import algorithms, reported_keys
 
 ED25519 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl"
@@ -23,17 +23,6 @@ def test_a_sequence_reaches_the_command_word_by_word(words: list[str]) -> None:
 
 def test_a_string_is_left_to_the_nodes_shell() -> None:
     assert quote("ps | wc -l") == "ps | wc -l"
-
-
-def test_variables_are_set_through_env_and_none_adds_nothing() -> None:
-    assert with_environment(["hadoop", "version"], {"B": "2", "A": "1 x"}) == [
-        "env",
-        "A=1 x",
-        "B=2",
-        "hadoop",
-        "version",
-    ]
-    assert with_environment(["hadoop"], {}) == ["hadoop"]
 
 
 @pytest.mark.parametrize("address", ["10.64.0.1", "10.64.255.254", "10.65.3.4"])
