@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -144,6 +145,15 @@ class S3ObjectStore:
         for page in self._pages("list_objects_v2", Prefix=prefix):
             for one in page.get("Contents") or []:
                 yield str(one["Key"]), one["LastModified"].timestamp()
+
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """Names of the folders right below a prefix (which ends with a slash, or is ""), without what is in them."""
+        found = [
+            str(one["Prefix"]).removeprefix(prefix).rstrip("/")
+            for page in self._pages("list_objects_v2", Prefix=prefix, Delimiter="/")
+            for one in page.get("CommonPrefixes") or []
+        ]
+        return sorted(found)
 
     def _s3(self) -> Any:
         return self._session.client("s3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -110,6 +111,13 @@ class InMemoryObjectStore(Probed):
         """(key, last modified in epoch seconds) of all below a prefix, in order."""
         self._demand_bucket()
         return iter(sorted((key, one.modified) for key, one in self._objects.items() if key.startswith(prefix)))
+
+    @probed
+    def folders(self, prefix: str) -> builtins.list[str]:
+        """Names of the folders right below a prefix (which ends with a slash, or is ""), without what is in them."""
+        self._demand_bucket()
+        below = [key.removeprefix(prefix) for key in self._objects if key.startswith(prefix)]
+        return sorted({key.split("/", 1)[0] for key in below if "/" in key})
 
     def write_as_node(self, key: str, body: Mapping[str, object]) -> None:
         """What a node writes, past the probe: the caller's crash does not stop a node."""

@@ -1,4 +1,4 @@
-"""A process with the embedded cloud's API on loopback; prints one line of JSON that says how to reach it, and ends with stdin.
+"""The embedded cloud's API on loopback; says in one line of JSON how to reach it, and ends with its stdin.
 
 A process of its own, as moto keeps its records in globals. Its machines are up at once and exist in name only.
 """
@@ -75,7 +75,8 @@ def main(folder: Path) -> None:
     server.serve(api, imds)
     time.sleep(1.1)  # creation dates are whole seconds
     server.register_base_image(BASE_IMAGES[1], "debian-12-amd64-20260201-local")
-    print(json.dumps({"port": api.getsockname()[1], "keys": keys}), flush=True)
+    sys.stdout.write(json.dumps({"port": api.getsockname()[1], "keys": keys}) + "\n")
+    sys.stdout.flush()
     sys.stdin.read()
     server.shutdown()
 

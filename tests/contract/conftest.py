@@ -1,4 +1,4 @@
-"""The worlds that the contract is tried in: the in-memory ports, and the boto3 adapter against the embedded cloud's API."""
+"""Where the contract is tried: the in-memory ports, and the boto3 adapter against the embedded cloud's API."""
 
 from __future__ import annotations
 

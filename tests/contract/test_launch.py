@@ -56,8 +56,8 @@ def test_tags_of_the_fleet_win_over_those_of_the_template(world: World) -> None:
 
 def test_instances_are_found_by_all_their_tags_literally(world: World) -> None:
     template = world.template()
-    first = world.fleet(template, token="a", tags={"hcluster:group": "core"})
-    world.fleet(template, token="b", tags={"hcluster:group": "task"})
+    first = world.fleet(template, attempt="a", tags={"hcluster:group": "core"})
+    world.fleet(template, attempt="b", tags={"hcluster:group": "task"})
     found = world.compute.instances({**world.tags, "hcluster:group": "core"})
     assert [one.id for one in found] == list(first.instances)
     assert world.compute.instances({**world.tags, "hcluster:group": "nobody"}) == []
@@ -69,7 +69,7 @@ def test_the_same_token_again_launches_nothing_more(world: World) -> None:
     first = world.fleet(template, 2)
     assert set(world.fleet(template, 2).instances) == set(first.instances)
     assert len(world.compute.instances(world.tags)) == 2
-    other = world.fleet(template, 1, token="second")
+    other = world.fleet(template, 1, attempt="second")
     assert not set(other.instances) & set(first.instances)
     assert len(world.compute.instances(world.tags)) == 3
 
@@ -78,7 +78,7 @@ def test_a_launch_from_a_missing_template_or_image_is_not_found(world: World) ->
     with pytest.raises(NotFoundError):
         world.fleet("lt-0badbadbadbadbad0")
     with pytest.raises(NotFoundError):
-        world.fleet(world.template(image="ami-0badbadbadbadbad0"), token="second")
+        world.fleet(world.template(image="ami-0badbadbadbadbad0"), attempt="second")
     assert world.compute.instances(world.tags) == []
 
 
@@ -86,7 +86,7 @@ def test_a_shortage_is_told_beside_what_was_launched(world: World) -> None:
     template = world.template()
     result = world.fleet(template, 11, subnets=[world.small_subnet], types=TYPES[:1])
     assert (len(result.instances), result.errors) == (11, ())
-    short = world.fleet(template, 2, token="second", subnets=[world.small_subnet])
+    short = world.fleet(template, 2, attempt="second", subnets=[world.small_subnet])
     assert short.instances == ()
     assert {code for code, _ in short.errors} == {"InsufficientFreeAddressesInSubnet"}
     assert all(message for _, message in short.errors)
@@ -101,7 +101,7 @@ def test_a_template_keeps_its_id_and_launches_what_it_says_now(world: World) -> 
     assert [one.image for one in world.compute.instances(world.tags)] == [new]
     # Back again: the newest version must be compared, not any that ever was.
     assert world.template(image=old) == template
-    result = world.fleet(template, token="second")
+    result = world.fleet(template, attempt="second")
     images = {one.id: one.image for one in world.compute.instances(world.tags)}
     assert images[result.instances[0]] == old
     assert world.compute.inventory(world.tags)["templates"] == 1

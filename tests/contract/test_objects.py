@@ -133,6 +133,20 @@ def test_a_listing_tells_keys_below_the_prefix_and_when_they_were_written(world:
     assert list(store.list("nothing/")) == []
 
 
+def test_folders_are_named_once_and_without_what_is_in_them(store: ObjectStore) -> None:
+    for key in (
+        "clusters/b/spec.json",
+        "clusters/a/spec.json",
+        "clusters/a/nodes/i-1/ready",
+        "clusters/file",
+        "other/x",
+    ):
+        store.put(key, b"x")
+    assert store.folders("clusters/") == ["a", "b"]
+    assert store.folders("") == ["clusters", "other"]
+    assert store.folders("nothing/") == []
+
+
 def test_deleting_a_prefix_says_how_many_and_leaves_the_rest(store: ObjectStore) -> None:
     for key in ("a/1", "a/2", "ab"):
         store.put(key, b"x")

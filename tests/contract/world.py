@@ -110,7 +110,7 @@ class World(ABC):
         template: str,
         count: int = 1,
         *,
-        token: str = "first",
+        attempt: str = "first",
         types: Sequence[str] = TYPES,
         subnets: Sequence[str] | None = None,
         market: Market = "on-demand",
@@ -124,7 +124,7 @@ class World(ABC):
                 types=tuple(types),
                 subnets=tuple(self.vpc()[2][:2] if subnets is None else subnets),
                 market=market,
-                client_token=f"{self.name}-{token}",
+                client_token=f"{self.name}-{attempt}",
                 tags={**self.tags, **(tags or {})},
             )
         )
