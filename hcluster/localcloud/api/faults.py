@@ -47,7 +47,7 @@ def render(fault: Fault, service: str, *, json_protocol: bool, request_id: str) 
             f"<RequestID>{request_id}</RequestID></Response>"
         )
     else:
-        blame = "Receiver" if fault.status >= 500 else "Sender"  # noqa: PLR2004 - the HTTP class of server errors
+        blame = "Receiver" if fault.status >= 500 else "Sender"
         text = (
             f"<ErrorResponse><Error><Type>{blame}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
             f"<RequestId>{request_id}</RequestId></ErrorResponse>"

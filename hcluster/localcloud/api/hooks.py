@@ -17,11 +17,8 @@ from moto.core.authorization import ActionAuthenticatorMixin
 from moto.core.base_backend import BackendDict
 from moto.core.common_models import BaseModel
 from moto.ec2.models import ec2_backends
-from moto.ec2instanceconnect.models import ec2instanceconnect_backends
-from moto.iam.models import iam_backends
 from moto.s3.exceptions import BucketAccessDeniedError
 from moto.s3.models import s3_backends
-from moto.sts.models import sts_backends
 
 from hcluster.localcloud.api import objects, policy
 from hcluster.localcloud.api.faults import Fault
@@ -38,8 +35,8 @@ _UNVERIFIED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
 def install(settings: CloudSettings, identities: Identities) -> None:
     """Start moto's records anew, with our backends, responses and authorization."""
-    BackendDict.reset()
-    for backends in (ec2_backends, iam_backends, sts_backends, s3_backends, ec2instanceconnect_backends):
+    # Not BackendDict.reset(): it makes each backend anew with moto's arguments only.
+    for backends in list(BackendDict._instances):  # noqa: SLF001
         backends.clear()
     s3_backends.bucket_accounts.clear()
     ec2_backends.backend = functools.partial(CloudBackend, settings=settings)

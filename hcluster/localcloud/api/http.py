@@ -99,7 +99,7 @@ class ApiHandler(MotoRequestHandler):
         self.send_response_only(code, phrase)
         names = set()
         for name, value in headers:
-            if code == 204 and name.lower() == "content-length":  # noqa: PLR2004 - HTTP forbids it there
+            if code == 204 and name.lower() == "content-length":
                 continue
             self.send_header(name, value)
             names.add(name.lower())

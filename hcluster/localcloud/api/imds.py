@@ -61,7 +61,7 @@ class ImdsHandler(BaseHTTPRequestHandler):
     wbufsize = 1 << 14
     timeout = IDLE
 
-    def do_PUT(self) -> None:  # noqa: N802 - http.server's name
+    def do_PUT(self) -> None:
         """A token: PUT /latest/api/token."""
         if length := int(self.headers.get("Content-Length") or 0):
             self.rfile.read(length)
@@ -78,7 +78,7 @@ class ImdsHandler(BaseHTTPRequestHandler):
         else:
             self._answer(200, self.server.tokens.make(address, int(ttl)).encode(), {_TTL: ttl})
 
-    def do_GET(self) -> None:  # noqa: N802 - http.server's name
+    def do_GET(self) -> None:
         """Metadata, with a token."""
         address = self.client_address[0]
         path = unquote(urlsplit(self.path).path)

@@ -129,10 +129,12 @@ class ObjectBackend(S3Backend):  # type: ignore[misc]
         multipart = self.get_bucket(bucket_name).multiparts.get(multipart_id)
         key = super().complete_multipart_upload(bucket_name, multipart_id, body)
         if multipart is not None and key is not None:
-            multipart.become(key)
+            multipart.finish()
         return key
 
-    def copy_object(self, src_key: StoredKey, dest_bucket_name: str, dest_key_name: str, *args: Any, **kwargs: Any) -> None:
+    def copy_object(
+        self, src_key: StoredKey, dest_bucket_name: str, dest_key_name: str, *args: Any, **kwargs: Any
+    ) -> None:
         """A copy is one object: a checksum of the source's parts is not its own."""
         super().copy_object(src_key, dest_bucket_name, dest_key_name, *args, **kwargs)
         copied = self.get_bucket(dest_bucket_name).keys[dest_key_name]
@@ -176,8 +178,6 @@ class StoredKey(FakeKey):  # type: ignore[misc]
     """The record of an object, or of an upload's part, whose bytes are a file."""
 
     file = ""
-    whole: tuple[StoredKey, int] | None = None
-    """For a part of a finished upload: the object, and where in it the part begins."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -197,9 +197,6 @@ class StoredKey(FakeKey):  # type: ignore[misc]
     @property
     def value(self) -> Any:
         """The bytes, as a slice of the file."""
-        if self.whole is not None:
-            key, offset = self.whole
-            return FileSlice(key._path, offset, offset + self.contentsize)  # noqa: SLF001 - its own class
         return FileSlice(self._path, 0, self.contentsize)
 
     @value.setter
@@ -273,16 +270,12 @@ class StoredMultipart(FakeMultipart):  # type: ignore[misc]
         chunks = (chunk for part in parts for chunk in part.value)
         return "FULL_OBJECT", base64.b64encode(_sum(chunks, algorithm)).decode(), 1
 
-    def become(self, key: StoredKey) -> None:
-        """The upload is finished: its parts are pieces of the object now (GetObject by part number)."""
+    def finish(self) -> None:
+        """The parts became an object: only their sizes are still asked for (HeadObject by part number)."""
         for part in self.parts.values():
             part.dispose()
         self.partlist = list(self.chosen)
         self.parts = {number: self.parts[number] for number in self.partlist}
-        offset = 0
-        for part in self.parts.values():
-            part.whole = (key, offset)
-            offset += part.contentsize
 
     def dispose(self) -> None:
         """Remove the files of an abandoned upload. Moto disposes of finished ones, too, before it joined them."""

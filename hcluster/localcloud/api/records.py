@@ -8,7 +8,6 @@ import pickle
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ log = logging.getLogger(__name__)
 DELAY = 2.0
 """Seconds after a change until it is written."""
 _SHARE = 20
-"""Writing takes at most one part in so many of the time, however much there is to write."""
+"""Requests wait for the writer at most one part in so many of the time, however much there is to write."""
 FORMAT = 1
 
 
@@ -36,6 +35,7 @@ class Records:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._saving = threading.Lock()
+        self._marking = threading.Lock()
         self._thread = threading.Thread(target=self._writing, name="records", daemon=True)
 
     def start(self) -> None:
@@ -52,19 +52,30 @@ class Records:
 
     def changed(self, group: str) -> None:
         """Something of the group is to be written soon."""
-        self._dirty.add(group)
+        with self._marking:
+            self._dirty.add(group)
         self._wake.set()
 
-    def save(self, *groups: str) -> None:
-        """Write groups (all without a name) now. What was there stays until the new file is complete."""
+    def save(self, *groups: str) -> float:
+        """Write groups (all without a name) now; how many seconds that held up requests. What was there stays until
+        the new file is complete. Raises OSError; the group is then still to be written."""
+        held = 0.0
         with self._saving:
             for group in groups or tuple(self._groups):
                 lock, give = self._groups[group]
-                self._dirty.discard(group)
-                with ExitStack() as held:
-                    held.enter_context(lock)
-                    document = pickle.dumps({"format": FORMAT, "records": give()}, protocol=pickle.HIGHEST_PROTOCOL)
-                _replace(self._folder / f"{group}.pickle", document)
+                with self._marking:
+                    self._dirty.discard(group)
+                try:
+                    with lock:
+                        begun = time.monotonic()
+                        document = pickle.dumps({"format": FORMAT, "records": give()}, protocol=pickle.HIGHEST_PROTOCOL)
+                        held += time.monotonic() - begun
+                    _replace(self._folder / f"{group}.pickle", document)
+                except BaseException:
+                    with self._marking:
+                        self._dirty.add(group)
+                    raise
+        return held
 
     def load(self, group: str) -> Any | None:
         """What was saved of the group, None when nothing was. Raises LocalCloudError for a file that cannot be read."""
@@ -86,12 +97,13 @@ class Records:
             if self._stop.wait(rest):
                 return
             self._wake.clear()
-            begun = time.monotonic()
+            with self._marking:
+                groups = sorted(self._dirty)
             try:
-                self.save(*sorted(self._dirty)) if self._dirty else None
+                rest = max(DELAY, self.save(*groups) * _SHARE) if groups else DELAY
             except Exception:
                 log.exception("the records could not be written to %s", self._folder)
-            rest = max(DELAY, (time.monotonic() - begun) * _SHARE)
+                self._wake.set()
 
 
 def _unreadable(path: Path, detail: str) -> LocalCloudError:

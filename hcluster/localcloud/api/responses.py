@@ -27,8 +27,6 @@ filter_dict_attribute_mapping.update(
         "instance-lifecycle": "lifecycle",
         "spot-instance-request-id": "spot_instance_request_id",
         "client-token": "client_token",
-        "instance-state-code": "state_code_text",
-        "reservation-id": "reservation_id",
     }
 )
 
@@ -55,6 +53,13 @@ class CloudResponse(EC2Response):  # type: ignore[misc]
         if self._get_param("DryRun", False):
             raise DryRunClientError
         return {str(key): value for key, value in dict(self.params).items() if key != "DryRun"}
+
+    def describe_instances(self) -> Any:
+        """DescribeInstances; an unknown filter is refused even when there is nothing to filter."""
+        for name in self._filters_from_querystring():
+            if name not in filter_dict_attribute_mapping and not name.startswith(("tag:", "tag-key", "tag-value")):
+                raise Fault("InvalidParameterValue", f"The filter '{name}' is invalid or not known to the local cloud.")
+        return super().describe_instances()
 
     def run_instances(self) -> ActionResult:
         """RunInstances."""
