@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 from collections import deque
@@ -96,8 +97,9 @@ def ensure(cache: Path, sources: Sequence[AptSource], report: Report = silent) -
         found = find(cache, digest)
         if found:
             return found
-        fresh = folder.with_name(folder.name + ".new")
-        _discard(fresh)
+        for abandoned in folder.parent.glob(f"{folder.name}.*.new"):
+            _discard(abandoned)
+        fresh = folder.with_name(f"{folder.name}.{os.getpid()}.new")
         try:
             fresh.mkdir()
             _bootstrap(fresh / "root", chosen, report)
@@ -119,7 +121,8 @@ def _discard(fresh: Path) -> None:
         target = line.split()[1]
         if target.startswith(f"{fresh}/"):
             run(["umount", "--lazy", target])
-    shutil.rmtree(fresh)
+    # What a killed build still writes for a moment is found by the next one.
+    shutil.rmtree(fresh, ignore_errors=True)
 
 
 def bootstrap_command(root: Path, sources: Sequence[AptSource]) -> list[str]:
@@ -143,7 +146,8 @@ def bootstrap_command(root: Path, sources: Sequence[AptSource]) -> list[str]:
 
 def _bootstrap(root: Path, sources: Sequence[AptSource], report: Report) -> None:
     report(Progress("base-image", "base image: Debian 12 from this machine's apt sources (about a minute, once)"))
-    command = ["timeout", f"{BUILD_TIMEOUT:g}", *bootstrap_command(root, sources)]
+    # The build ends with this process, however that ends.
+    command = ["setpriv", "--pdeathsig", "TERM", "timeout", f"{BUILD_TIMEOUT:g}", *bootstrap_command(root, sources)]
     tail: deque[str] = deque(maxlen=20)
     with subprocess.Popen(
         command,
