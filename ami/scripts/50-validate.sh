@@ -13,14 +13,12 @@ services() { systemctl list-units --type=service --state=active,activating --pla
 paths() { find "${places[@]}" -xdev -print0 | sort --zero-terminated; }
 
 explain() {
-    local code=$?
-    echo "validation failed (code $code) in line ${BASH_LINENO[0]}: $BASH_COMMAND" >&2
-    systemctl --failed --plain --no-legend >&2 || true
-    local unit
-    for unit in $(systemctl --failed --plain --no-legend | awk '{print $1}'); do
-        journalctl --no-pager --lines 20 --unit "$unit" >&2 || true
+    local code=$? unit
+    for unit in $(systemctl list-units --state=failed,auto-restart --plain --no-legend | awk '{print $1}'); do
+        echo "$unit does not run:" >&2
+        journalctl --no-pager --output cat --lines 8 --unit "$unit" >&2 || true
     done
-    tail --lines 15 /var/log/hadoop/*.log >&2 2>/dev/null || true
+    echo "validation failed (code $code) in line ${BASH_LINENO[0]}: $BASH_COMMAND" >&2
     exit 1
 }
 trap explain ERR
@@ -92,6 +90,14 @@ daemons() {
     hcluster-node health
 }
 
+# A daemon may serve its port while one of its threads died of a jar that is not there.
+classes() {
+    if grep --extended-regexp 'NoClassDefFoundError|ClassNotFoundException|NoSuchMethodError' /var/log/hadoop/*.log >&2; then
+        echo "a daemon's log names a class that is missing" >&2
+        return 1
+    fi
+}
+
 smoke() {
     echo "## HDFS and the smoke tests"
     hdfs dfs -put /etc/hcluster/image.json /validate.json
@@ -134,5 +140,6 @@ s3a_job=$!
 daemons
 wait "$s3a_job"
 smoke
+classes
 forget
 echo "## the image is valid"

@@ -10,12 +10,20 @@ _PREFIX = re.compile(r"^(?:==> |--> | {4})?amazon-ebs[\w.-]*: ?")
 """``==> amazon-ebs.hadoop: `` before each line for people."""
 _MARK = "## "
 """Our own scripts' lines that name what they do."""
+_FAILED = re.compile(
+    r"Provisioning step had errors|Error \w+ing |Timeout waiting for|Cancelling |Caught signal|Build '\S+' errored"
+)
+"""What Packer says when it gives up; then it only tells how it cleans up."""
 _KEPT = 40
 
 
 @dataclass
 class Transcript:
-    """Fed with lines, it knows where the bake is. ``step`` is for people; ``image`` is "" until there is one."""
+    """Fed with lines, it knows where the bake is.
+
+    ``step`` is for people, and stays at the one that failed; ``image`` is "" until there is one; ``errors`` is what made
+    Packer give up. (What a script writes to stderr reaches us as an error, too, and mostly is none.)
+    """
 
     step: str = "starting Packer"
     image: str = ""
@@ -36,17 +44,20 @@ class Transcript:
         return False
 
     def context(self) -> str:
-        """The last messages and the errors, for one who must find out why."""
-        return "\n".join([*self._last, *(error for error in self.errors if error not in self._last)])
+        """The last messages before Packer gave up, and why it did."""
+        return "\n".join([*self._last, *dict.fromkeys(self.errors)])
 
     def _say(self, kind: str, text: str) -> bool:
-        lines = [_PREFIX.sub("", line).rstrip() for line in text.splitlines()]
-        self._last.extend(line for line in lines if line)
+        lines = [line for line in (_PREFIX.sub("", line).rstrip() for line in text.splitlines()) if line]
+        if any(_FAILED.search(line) for line in lines):
+            self.errors += lines
+        if self.errors:
+            return False
+        self._last.extend(lines)
         if kind == "error":
-            self.errors.extend(line for line in lines if line)
             return False
         marks = [line.removeprefix(_MARK) for line in lines if line.startswith(_MARK)]
-        steps = marks if kind == "message" else [line for line in lines if line]
+        steps = marks if kind == "message" else lines
         if steps and steps[-1] != self.step:
             self.step = steps[-1]
             return True

@@ -31,7 +31,9 @@ echo '1,,ui,say,==> amazon-ebs.hadoop: Waiting for SSH to become available...'
 echo '1,,ui,message,    amazon-ebs.hadoop: ## puppet apply%!(PACKER_COMMA) role::image'
 if [ -e "$SEEN/fails" ]; then
     echo '1,,ui,message,    amazon-ebs.hadoop: Error: no such package'
-    echo '1,,ui,error,==> amazon-ebs.hadoop: Script exited with non-zero exit status: 1'
+    echo '1,,ui,error,==> amazon-ebs.hadoop: Provisioning step had errors: Running the cleanup provisioner'
+    echo '1,,ui,say,==> amazon-ebs.hadoop: Terminating the source AWS instance...'
+    echo "1,,ui,error,Build 'amazon-ebs.hadoop' errored after 1 second: Script exited with non-zero exit status: 1"
     exit 1
 fi
 echo '1,,ui,say,==> amazon-ebs.hadoop: Creating AMI'
