@@ -3,6 +3,7 @@
 ``FakeCloud`` joins them. There is no reset: each test makes its own.
 """
 
+from hcluster.testing.catalog import InMemoryCatalog
 from hcluster.testing.clock import ManualClock
 from hcluster.testing.cloud import FakeCloud
 from hcluster.testing.compute import InMemoryCompute
@@ -18,6 +19,7 @@ __all__ = [
     "FakeCloud",
     "FakeConnector",
     "FakeRemote",
+    "InMemoryCatalog",
     "InMemoryCheckIns",
     "InMemoryCompute",
     "InMemoryImages",

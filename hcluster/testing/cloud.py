@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hcluster.testing.catalog import InMemoryCatalog
 from hcluster.testing.clock import ManualClock
 from hcluster.testing.compute import InMemoryCompute
 from hcluster.testing.images import InMemoryImages
 from hcluster.testing.objects import InMemoryCheckIns, InMemoryObjectStore
-from hcluster.testing.probes import Probe, no_probe
+from hcluster.testing.probes import Probe, Probed, no_probe
 from hcluster.testing.remote import FakeConnector, Responder, answers_nothing
 from hcluster.testing.script import Scripts, every_node_gets_ready
 
@@ -37,6 +38,7 @@ class FakeCloud:
         )
         self.checkins = InMemoryCheckIns(self.store, probe=probe)
         self.connector = FakeConnector(self.checkins, responder=responder, probe=probe)
+        self.catalog = InMemoryCatalog(probe=probe)
 
     @property
     def calls(self) -> int:
@@ -48,5 +50,5 @@ class FakeCloud:
         for port in self._ports():
             port.probe = probe
 
-    def _ports(self) -> tuple[InMemoryImages, InMemoryObjectStore, InMemoryCompute, InMemoryCheckIns, FakeConnector]:
-        return self.images, self.store, self.compute, self.checkins, self.connector
+    def _ports(self) -> tuple[Probed, ...]:
+        return self.images, self.store, self.compute, self.checkins, self.connector, self.catalog

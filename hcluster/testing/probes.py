@@ -9,7 +9,8 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 
 Moment = Literal["before", "after"]
 Probe = Callable[[Moment, str], None]
-"""Asked before and after each call with its name, such as ``compute.create_fleet``; what it raises ends the caller."""
+"""Asked before each call and after each that succeeded, with its name, such as ``compute.create_fleet``; what it raises
+ends the caller."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
