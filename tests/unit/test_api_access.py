@@ -62,7 +62,8 @@ def _code(call: Any, **arguments: Any) -> str:
 
 def test_the_administrator_is_a_user_of_the_account(cloud: Cloud) -> None:
     who = cloud.client("sts").get_caller_identity()
-    assert who["Arn"] == "arn:aws:iam::123456789012:user/hcluster-admin" and who["Account"] == "123456789012"
+    assert who["Arn"] == "arn:aws:iam::123456789012:user/hcluster-admin"
+    assert who["Account"] == "123456789012"
 
 
 def test_unknown_keys_and_wrong_secrets_are_refused(cloud: Cloud) -> None:
@@ -90,7 +91,7 @@ def test_anonymous_callers_and_motos_own_doors_are_refused(cloud: Cloud) -> None
         connection.request(method, path, body, kind)
         answer = connection.getresponse()
         text = answer.read().decode()
-        assert answer.status == 403 and "<Error>" in text, (path, answer.status, text)
+        assert (answer.status, "<Error>" in text) == (403, True), (path, text)
         connection.close()
     assert cloud.client("s3").list_buckets()["Buckets"], "nothing was reset"
 
@@ -220,8 +221,10 @@ def test_what_the_metadata_service_shows(cloud: Cloud) -> None:
         assert imds.get("meta-data/tags/instance/") == "hcluster:cluster"
         assert imds.get("user-data") == "hello"
         document = json.loads(imds.get("dynamic/instance-identity/document"))
-        assert document["instanceId"] == instance and document["region"] == "us-east-1"
-        assert "placement/" in imds.get("meta-data/").split("\n") and "mac" in imds.get("meta-data").split("\n")
+        assert document["instanceId"] == instance
+        assert document["region"] == "us-east-1"
+        assert "placement/" in imds.get("meta-data/").split("\n")
+        assert "mac" in imds.get("meta-data").split("\n")
         headers = {"X-aws-ec2-metadata-token": imds.token()}
         for missing in ("spot/instance-action", "iam/info", "public-keys/0/openssh-key", "no/such/thing"):
             assert imds.request("GET", f"/latest/meta-data/{missing}", headers)[0] == 404
@@ -243,7 +246,8 @@ def test_a_nodes_credentials_carry_the_rights_of_its_role_and_no_more(cloud: Clo
         given = json.loads(imds.get("meta-data/iam/security-credentials/node"))
         assert json.loads(imds.get("meta-data/iam/security-credentials/node"))["AccessKeyId"] == given["AccessKeyId"]
     session = (given["AccessKeyId"], given["SecretAccessKey"], given["Token"])
-    assert given["Code"] == "Success" and given["Expiration"] > given["LastUpdated"]
+    assert given["Code"] == "Success"
+    assert given["Expiration"] > given["LastUpdated"]
     who = cloud.client("sts", session).get_caller_identity()["Arn"]
     assert who == f"arn:aws:sts::123456789012:assumed-role/node/{instance}"
     s3 = cloud.client("s3", session)

@@ -85,8 +85,9 @@ def test_a_fleet_launches_what_its_template_says(cloud: Cloud, template: str) ->
     assert (shown["SubnetId"], shown["InstanceLifecycle"]) == (subnet, "spot")
     assert shown["MetadataOptions"]["HttpTokens"] == "required"
     found = {t["Key"]: t["Value"] for t in shown["Tags"]}
-    assert found["cluster"] == "a" and found["role"] == "fleet", "the call's tags win over the template's"
-    assert found["aws:ec2:fleet-id"] == fleet["FleetId"] and found["aws:ec2launchtemplate:id"] == template
+    assert (found["cluster"], found["role"]) == ("a", "fleet"), "the call's tags win over the template's"
+    assert found["aws:ec2:fleet-id"] == fleet["FleetId"]
+    assert found["aws:ec2launchtemplate:id"] == template
     assert {m["DeviceName"] for m in shown["BlockDeviceMappings"]} == {"/dev/xvda", "/dev/sdf"}
     with cloud.metadata_of(shown["InstanceId"]) as imds:
         assert imds.get("user-data") == "hello"
@@ -110,7 +111,8 @@ def test_an_unknown_type_is_an_error_beside_the_instances(cloud: Cloud, template
     assert (error["ErrorCode"], error["Lifecycle"]) == ("InvalidParameterValue", "spot")
     assert error["LaunchTemplateAndOverrides"]["Overrides"]["InstanceType"] == "zz.large"
     nothing = _fleet(cloud, template, [{"InstanceType": "zz.large"}], 2)
-    assert nothing["Instances"] == [] and len(nothing["Errors"]) == 1
+    assert nothing["Instances"] == []
+    assert len(nothing["Errors"]) == 1
 
 
 def test_a_full_subnet_sends_the_rest_to_the_next(cloud: Cloud, template: str) -> None:
@@ -127,7 +129,8 @@ def test_a_full_subnet_sends_the_rest_to_the_next(cloud: Cloud, template: str) -
 def test_the_same_client_token_gives_the_same_fleet(cloud: Cloud, template: str) -> None:
     first = _fleet(cloud, template, [{"InstanceType": "m5.large"}], 1, ClientToken="fleet-1")
     again = _fleet(cloud, template, [{"InstanceType": "m5.large"}], 1, ClientToken="fleet-1")
-    assert _ids(again) == _ids(first) and again["FleetId"] == first["FleetId"]
+    assert _ids(again) == _ids(first)
+    assert again["FleetId"] == first["FleetId"]
     with pytest.raises(ClientError, match="IdempotentParameterMismatch"):
         _fleet(cloud, template, [{"InstanceType": "m5.large"}], 2, ClientToken="fleet-1")
 

@@ -35,7 +35,8 @@ def test_the_base_image_is_found_as_debians(cloud: Cloud) -> None:
         ],
     )["Images"]
     assert [i["ImageId"] for i in found] == [BASE]
-    assert found[0]["CreationDate"].endswith("Z") and found[0]["RootDeviceName"] == "/dev/xvda"
+    assert found[0]["CreationDate"].endswith("Z")
+    assert found[0]["RootDeviceName"] == "/dev/xvda"
     assert len(cloud.client("ec2").describe_images()["Images"]) == 1, "moto's own images are off"
     with pytest.raises(ClientError, match="AuthFailure"):
         cloud.client("ec2").deregister_image(ImageId=BASE)
@@ -51,14 +52,15 @@ def test_create_image_makes_a_layer_that_boots(cloud: Cloud) -> None:
     image = _image(cloud, ids[0], "hadoop-1", TagSpecifications=tags)
     assert cloud.machines.layers[image] == ids[0]
     shown = ec2.describe_images(Owners=["self"], Filters=[{"Name": "tag:of", "Values": ["image"]}])["Images"][0]
-    assert shown["ImageId"] == image and shown["RootDeviceType"] == "ebs"
+    assert shown["ImageId"] == image
+    assert shown["RootDeviceType"] == "ebs"
     snapshot = shown["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
     assert ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]["Tags"] == [
         {"Key": "of", "Value": "snapshot"}
     ]
     child = cloud.run(1, ImageId=image)
     assert cloud.machines.running[child[0]].image_id == image
-    with pytest.raises(ClientError, match="InvalidAMIName.Duplicate"):
+    with pytest.raises(ClientError, match=r"InvalidAMIName\.Duplicate"):
         ec2.create_image(InstanceId=child[0], Name="hadoop-1")
 
 
@@ -80,7 +82,7 @@ def test_a_failed_layer_is_a_failed_image(cloud: Cloud) -> None:
     finally:
         cloud.machines.broken = ""
     assert "disk full" in cloud.client("ec2").describe_images(ImageIds=[image])["Images"][0]["StateReason"]["Message"]
-    with pytest.raises(ClientError, match="InvalidAMIID.Unavailable"):
+    with pytest.raises(ClientError, match=r"InvalidAMIID\.Unavailable"):
         cloud.run(1, ImageId=image)
 
 

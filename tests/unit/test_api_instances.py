@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -39,7 +40,8 @@ def test_an_instance_is_pending_until_its_machine_booted(cloud: Cloud) -> None:
         == f"{spec.hostname}.ec2.internal"
         == "ip-" + spec.private_ip.replace(".", "-") + ".ec2.internal"
     )
-    assert spec.image_id == BASE and spec.instance_type == "m5.large"
+    assert spec.image_id == BASE
+    assert spec.instance_type == "m5.large"
 
 
 def test_an_instance_that_cannot_boot_is_terminated_with_the_reason(cloud: Cloud) -> None:
@@ -130,9 +132,7 @@ def test_the_same_client_token_launches_once(cloud: Cloud) -> None:
         ({"DryRun": True}, "DryRunOperation"),
     ],
 )
-def test_what_does_not_exist_is_refused_and_nothing_launched(
-    cloud: Cloud, request_: dict[str, object], code: str
-) -> None:
+def test_what_does_not_exist_is_refused_and_nothing_launched(cloud: Cloud, request_: dict[str, Any], code: str) -> None:
     before = len(cloud.server._backend.by_id)
     with pytest.raises(ClientError) as error:
         cloud.run(1, **request_)
@@ -163,7 +163,9 @@ def test_volumes_and_own_interfaces_go_with_the_instance(cloud: Cloud) -> None:
     ec2.terminate_instances(InstanceIds=ids)
     cloud.wait(ids, "terminated")
     left = [v["VolumeId"] for v in ec2.describe_volumes()["Volumes"]]
-    assert volumes["/dev/sdg"] in left and volumes["/dev/sdf"] not in left and volumes["/dev/xvda"] not in left
+    assert volumes["/dev/sdg"] in left
+    assert volumes["/dev/sdf"] not in left
+    assert volumes["/dev/xvda"] not in left
     with pytest.raises(ClientError) as error:
         ec2.describe_network_interfaces(NetworkInterfaceIds=[shown["NetworkInterfaces"][0]["NetworkInterfaceId"]])
     assert _code(error) == "InvalidNetworkInterfaceID.NotFound"
@@ -188,7 +190,8 @@ def test_an_interface_made_before_keeps_its_address_and_outlives_the_instance(cl
     ec2.terminate_instances(InstanceIds=ids)
     cloud.wait(ids, "terminated")
     left = ec2.describe_network_interfaces(NetworkInterfaceIds=[nic])["NetworkInterfaces"][0]
-    assert left["Status"] == "available" and left["PrivateIpAddress"] == address
+    assert left["Status"] == "available"
+    assert left["PrivateIpAddress"] == address
     ec2.delete_network_interface(NetworkInterfaceId=nic)
 
 

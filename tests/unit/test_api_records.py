@@ -110,7 +110,7 @@ def test_terminated_instances_are_forgotten_after_an_hour(tmp_path: Path) -> Non
         assert gone.ended is not None
         gone.ended -= timedelta(hours=2)
         cloud.server.save()
-        with pytest.raises(ClientError, match="InvalidInstanceID.NotFound"):
+        with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
             cloud.describe(ids[0])
         assert cloud.client("ec2").describe_tags()["Tags"] == []
         assert cloud.client("ec2").describe_spot_instance_requests()["SpotInstanceRequests"] == []

@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape
 XML = "text/xml; charset=utf-8"
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - what AWS' service models call them
     """An error that the caller of the API gets. ``code`` is AWS's word for it, ``status`` the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import EC2ClientError
-from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.utils import random_fleet_id
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.instances import Instances
 from hcluster.localcloud.api.launch import Data, Order, Template
+from hcluster.localcloud.api.parts import TaggedEC2Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,8 @@ class CloudBackend(Instances):
             template = self.template_of(config.get("LaunchTemplateSpecification"))
             if template is None:
                 raise Fault("MissingParameter", "The request must contain the parameter LaunchTemplateSpecification")
-            for override in config.get("Overrides") or [{}]:
-                pools.append(Pool(template, override, float(override.get("WeightedCapacity") or 1)))
+            overrides = config.get("Overrides") or [{}]
+            pools += [Pool(template, o, float(o.get("WeightedCapacity") or 1)) for o in overrides]
         if not pools:
             raise Fault("MissingParameter", "The request must contain the parameter LaunchTemplateConfigs")
         # A lower number comes first; without one, last.

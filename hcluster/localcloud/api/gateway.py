@@ -1,4 +1,4 @@
-"""The door in front of moto: checks who calls, keeps requests apart, and turns whatever goes wrong into AWS-shaped errors."""
+"""The door in front of moto: checks who calls, keeps requests apart, shapes whatever goes wrong as AWS would."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ App = Callable[[Environ, StartResponse], Iterable[bytes]]
 class Gateway:
     """A WSGI application around moto's.
 
-    One request at a time is inside moto per lock: its dictionaries know no threads, and conditional writes need the check
-    and the write to be one step. Bodies are read before and written after.
+    One request at a time is inside moto per lock: its dictionaries know no threads, and conditional writes need the
+    check and the write to be one step. Bodies are read before and written after.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Gateway:
         except Fault as fault:
             return self._refuse(environ, start_response, fault, request_id)
         except NotImplementedError as error:
-            fault = Fault("NotImplemented", f"{_named(environ)} is not supported by the local cloud: {error}", 501)
-            return self._refuse(environ, start_response, fault, request_id)
+            missing = Fault("NotImplemented", f"{_named(environ)} is not supported by the local cloud: {error}", 501)
+            return self._refuse(environ, start_response, missing, request_id)
         except Exception as error:
             log.exception("%s failed", _named(environ))
-            fault = Fault(
+            broken = Fault(
                 "InternalError", f"{_named(environ)} failed in the local cloud: {type(error).__name__}: {error}", 500
             )
-            return self._refuse(environ, start_response, fault, request_id)
+            return self._refuse(environ, start_response, broken, request_id)
 
     def _serve(self, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
         body = _read(environ)
@@ -114,7 +114,7 @@ class Gateway:
         if signed.region != self._region:
             raise Fault(
                 "AuthFailure" if signed.service == "ec2" else "AuthorizationHeaderMalformed",
-                f"Credential should be scoped to a valid region; the region {signed.region!r} is wrong, expecting {self._region!r}",
+                f"Credential should be scoped to a valid region; not {signed.region!r}, but {self._region!r}",
                 400,
             )
         environ[PRINCIPAL] = credential.principal

@@ -6,25 +6,26 @@ import functools
 from typing import Any
 from urllib.parse import unquote
 
-import moto.core.responses
 import moto.ec2.urls
 import moto.ec2instanceconnect.urls
-import moto.s3.models
-import moto.s3.responses
-import moto.s3.urls
 import xmltodict
-from moto.core.authorization import ActionAuthenticatorMixin
-from moto.core.base_backend import BackendDict
-from moto.core.common_models import BaseModel
-from moto.ec2.models import ec2_backends
 from moto.s3.exceptions import BucketAccessDeniedError
-from moto.s3.models import s3_backends
 
 from hcluster.localcloud.api import objects, policy
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import REGION, SERVICE, caller
 from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.parts import (
+    Authenticator,
+    BackendDict,
+    BaseModel,
+    core_responses,
+    ec2_backends,
+    s3_backends,
+    s3_models,
+    s3_responses,
+)
 from hcluster.localcloud.api.responses import CloudResponse, ConnectResponse
 from hcluster.localcloud.settings import CloudSettings
 
@@ -43,15 +44,15 @@ def install(settings: CloudSettings, identities: Identities) -> None:
     s3_backends.backend = functools.partial(objects.ObjectBackend, folder=settings.folder / "records" / "objects")
     moto.ec2.urls.url_paths["{0}/"] = CloudResponse.dispatch
     moto.ec2instanceconnect.urls.url_paths["{0}/$"] = ConnectResponse.dispatch
-    moto.s3.models.FakeKey = objects.StoredKey
-    moto.s3.models.FakeMultipart = objects.StoredMultipart
-    moto.s3.models.compute_checksum = objects.compute_checksum
-    moto.s3.responses.compute_checksum = objects.compute_checksum
+    s3_models.FakeKey = objects.StoredKey
+    s3_models.FakeMultipart = objects.StoredMultipart
+    s3_models.compute_checksum = objects.compute_checksum
+    s3_responses.compute_checksum = objects.compute_checksum
     # Moto keeps every object that it ever made for its dashboard: a leak in a server that runs for days.
     BaseModel.__new__ = staticmethod(lambda cls, *_, **__: object.__new__(cls))
     # It looks all methods of the class up at each request; EC2's has a thousand.
-    moto.core.responses.method_names_from_class = functools.cache(_method_names)
-    ActionAuthenticatorMixin._authenticate_and_authorize_action = functools.partialmethod(_authorize, identities)  # noqa: SLF001
+    core_responses.method_names_from_class = functools.cache(_method_names)
+    Authenticator._authenticate_and_authorize_action = functools.partialmethod(_authorize, identities)  # noqa: SLF001
 
 
 def _method_names(response: type) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import socketserver
+import sys
 import threading
 from collections.abc import Iterable
 from http.server import BaseHTTPRequestHandler
@@ -50,11 +51,11 @@ class SocketServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away is no news."""
-        log.debug("connection of %s broke", client_address, exc_info=True)
+        log.debug("connection of %s broke: %s (%s)", client_address, sys.exc_info()[1], request)
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's signature
         """Werkzeug's messages go to our log."""
-        log.debug("%s: " + message, type, *args)
+        log.debug("%s: %s", type, message % args if args else message)
 
 
 class ApiHandler(MotoRequestHandler):
@@ -82,7 +83,8 @@ class ApiHandler(MotoRequestHandler):
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
             answer[:] = [status, headers]
 
-        result = self.server.app(environ, start_response)
+        app: Any = self.server.app
+        result = app(environ, start_response)
         try:
             code, _, phrase = answer[0].partition(" ")
             self._write(int(code), phrase, answer[1], result)

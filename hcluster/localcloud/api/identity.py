@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from moto.iam.models import iam_backends
-from moto.sts.models import sts_backends
-
 from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.parts import PARTITION, iam_backends, sts_backends
 
 ADMINISTRATOR = "hcluster-admin"
-_PARTITION = "aws"
 _EVERYTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 
 
@@ -46,7 +43,7 @@ class Identities:
 
     @property
     def _iam(self) -> Any:
-        return iam_backends[self._account][_PARTITION]
+        return iam_backends[self._account][PARTITION]
 
     def credential(self, access_key: str, token: str, service: str) -> Credential:
         """The credential of ``access_key``. Raises Fault for an unknown or expired key and a wrong session token."""
@@ -54,7 +51,7 @@ class Identities:
             for key in list(user.access_keys):
                 if key.access_key_id == access_key and key.status == "Active":
                     return Credential(key.secret_access_key, Principal(user.arn, user.name, "", ""))
-        for role in list(sts_backends[self._account][_PARTITION].assumed_roles):
+        for role in list(sts_backends[self._account][PARTITION].assumed_roles):
             if role.access_key_id == access_key:
                 if role.session_token != token:
                     raise Fault("InvalidToken", "The provided token is malformed or otherwise invalid.", 400)

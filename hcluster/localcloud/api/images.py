@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from moto.core.utils import utcnow
-from moto.ec2.models.amis import Ami
 from moto.ec2.utils import random_ami_id
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.network import Network
+from hcluster.localcloud.api.parts import Ami
 
 _ROOT_DEVICE = "/dev/xvda"
 DEBIAN = "136693071363"
@@ -20,7 +20,7 @@ DEBIAN = "136693071363"
 class Layers(Protocol):
     """Makes and removes layers in the background."""
 
-    def capture(self, image: Ami, instance_id: str, *, reboot: bool) -> None:
+    def capture(self, image: Any, instance_id: str, *, reboot: bool) -> None:
         """A pending image becomes available, or failed with a reason. ``reboot``: power the instance off meanwhile."""
 
     def discard(self, image_id: str) -> None:
@@ -31,6 +31,7 @@ class Images(Network):
     """EC2's records of images. ``layers`` is set by the server that owns it."""
 
     layers: Layers
+    by_id: dict[str, Any]
     parents: dict[str, str]
     """The image below each image whose layer exists; "" for a base."""
 
@@ -60,7 +61,7 @@ class Images(Network):
         _finish(image)
         self.amis[image_id] = image
 
-    def launchable_image(self, image_id: str) -> Ami:
+    def launchable_image(self, image_id: str) -> Any:
         """The available image of that id. Raises Fault in EC2's words."""
         if not image_id:
             raise Fault("MissingParameter", "The request must contain the parameter ImageId")
@@ -73,7 +74,7 @@ class Images(Network):
             raise Fault("InvalidAMIID.Unavailable", f"The image id '[{image_id}]' is no longer available")
         return image
 
-    def capture_image(self, request: launch.Data) -> Ami:
+    def capture_image(self, request: launch.Data) -> Any:
         """CreateImage: ``request`` in the API's shape. Raises Fault for a taken name and a wrong instance."""
         instance = self.get_instance(str(request.get("InstanceId")))
         name = str(request.get("Name") or "")
@@ -139,7 +140,7 @@ class Images(Network):
             self.layers.discard(image_id)
 
 
-def _finish(image: Ami) -> None:
+def _finish(image: Any) -> None:
     """What moto's images lack."""
     image.boot_mode = "legacy-bios"
     image.ena_support = True

@@ -6,12 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from moto.core.utils import utcnow
-from moto.ec2.models.core import TaggedEC2Resource
-from moto.ec2.models.instances import Instance as MotoInstance
-from moto.ec2.models.instances import StateReason
 from moto.ec2.utils import random_spot_request_id
 
 from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.parts import MotoInstance, StateReason, TaggedEC2Resource
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 ENDED = ("shutting-down", "terminated")
@@ -31,7 +29,7 @@ class Instance(MotoInstance):  # type: ignore[misc]
 
     def prep_nics(self, nic_spec: list[dict[str, Any]], *_: Any, **__: Any) -> None:
         """Attach what ``launch.interfaces`` prepared."""
-        self.nics = {}
+        self.nics: dict[int, Any] = {}
         try:
             for nic in nic_spec:
                 self._attach(nic)

@@ -9,15 +9,14 @@ from typing import Any, Protocol
 
 from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.models.instance_types import INSTANCE_TYPES
-from moto.ec2.models.instances import Reservation
 from moto.ec2.utils import parse_user_data, random_reservation_id
-from moto.iam.models import iam_backends
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.images import Images
 from hcluster.localcloud.api.instance import ENDED, Instance, SpotRequest
-from hcluster.localcloud.api.launch import Order
+from hcluster.localcloud.api.launch import Data, Order
+from hcluster.localcloud.api.parts import Reservation, iam_backends
 
 _ROOT_GIB = 8
 DEFAULT_TYPE = "m1.small"
@@ -75,7 +74,7 @@ class Instances(Images):
         """All but the terminated ones."""
         return [instance for instance in self.by_id.values() if instance.state != "terminated"]
 
-    def once(self, action: str, token: str | None, parameters: launch.Data, make: Callable[[], Any]) -> Any:
+    def once(self, action: str, token: str | None, parameters: Data, make: Callable[[], Any]) -> Any:
         """What ``make`` returns, or what it returned when the same client token asked for the same before."""
         if not token:
             return make()
@@ -89,7 +88,7 @@ class Instances(Images):
         self.tokens[action, token] = (mark, result)
         return result
 
-    def template_of(self, specification: launch.Data | None) -> launch.Template | None:
+    def template_of(self, specification: Data | None) -> launch.Template | None:
         """The template version that LaunchTemplate (id or name, version) points to."""
         if not specification:
             return None
@@ -108,7 +107,7 @@ class Instances(Images):
         """The old way to ask for spot instances."""
         raise Fault("UnsupportedOperation", "Use RunInstances with InstanceMarketOptions, or CreateFleet.")
 
-    def launch(self, order: Order, minimum: int, maximum: int) -> Reservation:
+    def launch(self, order: Order, minimum: int, maximum: int) -> Any:
         """As many instances as fit, at least ``minimum``. Raises Fault, with nothing launched, when fewer do."""
         data = order.data
         plan = self._checked(data)
@@ -127,7 +126,7 @@ class Instances(Images):
             self.work.boot(instance)
         return reservation
 
-    def _checked(self, data: launch.Data) -> dict[str, Any]:
+    def _checked(self, data: Data) -> dict[str, Any]:
         """Everything that a launch names, resolved. Raises Fault for what does not exist."""
         image = self.launchable_image(str(data.get("ImageId") or ""))
         kind = str(data.get("InstanceType") or DEFAULT_TYPE)
@@ -170,7 +169,7 @@ class Instances(Images):
             return self.get_network_interface(first["NetworkInterfaceId"]).subnet
         return self.get_subnet(first["SubnetId"]) if first.get("SubnetId") else otherwise
 
-    def _subnet_for(self, data: launch.Data) -> Any:
+    def _subnet_for(self, data: Data) -> Any:
         if data.get("SubnetId"):
             return self.get_subnet(data["SubnetId"])
         zone = (data.get("Placement") or {}).get("AvailabilityZone")
@@ -181,7 +180,7 @@ class Instances(Images):
             raise Fault("InvalidInput", f"No default subnet for availability zone: '{zone}'.")
         return defaults[zone or self.settings.subnets[0][0]]
 
-    def _profile_arn(self, profile: launch.Data) -> str:
+    def _profile_arn(self, profile: Data) -> str:
         # EC2 takes an empty name for no profile, and Packer sends one.
         if not any(profile.values()):
             return ""
@@ -237,7 +236,7 @@ class Instances(Images):
             self._request_spot(instance, order, tags.get("spot-instances-request", {}))
         return instance
 
-    def _attach_volumes(self, instance: Instance, root: str, data: launch.Data, tags: dict[str, str]) -> None:
+    def _attach_volumes(self, instance: Instance, root: str, data: Data, tags: dict[str, str]) -> None:
         mappings = {m["DeviceName"]: m for m in data.get("BlockDeviceMappings") or () if m.get("DeviceName")}
         mappings.setdefault(root, {"Ebs": {"VolumeSize": _ROOT_GIB}})
         for device, mapping in mappings.items():

@@ -58,7 +58,7 @@ class Order:
 
 
 def merge(template: Data, request: Data) -> dict[str, Any]:
-    """The launch data: what the request says wins, tags are joined, a subnet or groups go to the template's interface."""
+    """The launch data: the request wins, tags are joined, a subnet or groups go to the template's interface."""
     merged: dict[str, Any] = {key: template[key] for key in _KEYS if template.get(key) not in (None, [], {}, "")}
     given = {key: request[key] for key in _KEYS if request.get(key) not in (None, [], {}, "")}
     tags = joined_tags(merged.get("TagSpecifications", ()), given.pop("TagSpecifications", ()))
@@ -99,7 +99,7 @@ def joined_tags(*specifications: Iterable[Data]) -> dict[str, dict[str, str]]:
 
 
 def interfaces(data: Data, subnet: str, groups: list[str]) -> list[dict[str, Any]]:
-    """The interfaces of one instance, sorted by device index: what is asked for, else one in ``subnet`` with ``groups``."""
+    """The interfaces of one instance by device index: what is asked for, else one in ``subnet`` with ``groups``."""
     given = sorted(
         (dict(nic) for nic in data.get("NetworkInterfaces") or ()), key=lambda n: int(n.get("DeviceIndex") or 0)
     )

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from moto.ec2.models.amis import Ami
-from moto.ec2.models.instances import StateReason
-
 from hcluster.errors import HclusterError
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.instance import Instance
 from hcluster.localcloud.api.network import hostname
+from hcluster.localcloud.api.parts import StateReason
 from hcluster.localcloud.machines import Machines, MachineSpec
 from hcluster.localcloud.settings import DOMAIN
 
@@ -30,7 +28,7 @@ WATCH = 5.0
 class Lifecycle:
     """Implements ``instances.Work`` and ``images.Layers`` on Machines.
 
-    Each job holds its instance's lock while it talks to the machine, and the cloud's lock only while it changes records.
+    Each job holds its instance's lock while it talks to the machine, and the cloud's lock only to change records.
     """
 
     def __init__(self, machines: Machines, lock: threading.RLock, changed: Callable[[], None]) -> None:
@@ -78,7 +76,7 @@ class Lifecycle:
 
     # Layers
 
-    def capture(self, image: Ami, instance_id: str, *, reboot: bool) -> None:
+    def capture(self, image: Any, instance_id: str, *, reboot: bool) -> None:
         """A pending image becomes available, or failed with a reason."""
         self._submit(self._boots if reboot else self._ends, self._capture, image, instance_id, reboot)
 
@@ -177,7 +175,7 @@ class Lifecycle:
                 self._turns.pop(instance.id, None)
                 self._changed()
 
-    def _capture(self, image: Ami, instance_id: str, reboot: bool) -> None:
+    def _capture(self, image: Any, instance_id: str, reboot: object) -> None:
         with self._turn(instance_id):
             instance = self._backend.by_id.get(instance_id)
             problem = ""

@@ -8,12 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moto.iam.models import iam_backends
-from moto.sts.models import sts_backends
-
 from hcluster.localcloud.api import policy
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.instance import Instance
+from hcluster.localcloud.api.parts import PARTITION, iam_backends, sts_backends
 
 CREDENTIALS_LIFE = timedelta(hours=6)
 RENEW_BEFORE = timedelta(minutes=45)
@@ -114,14 +112,15 @@ class Metadata:
 
     def _iam(self, instance: Instance) -> dict[str, Value]:
         arn = (instance.iam_instance_profile or {}).get("Arn")
-        iam = iam_backends[instance.owner_id]["aws"]
+        iam = iam_backends[instance.owner_id][PARTITION]
         profile = next((p for p in iam.instance_profiles.values() if p.arn == arn), None)
         if profile is None:
             return {}
         stamp = datetime.now(UTC).strftime(_STAMP)
         info = {"Code": "Success", "LastUpdated": stamp, "InstanceProfileArn": arn, "InstanceProfileId": profile.id}
         found: dict[str, Value] = {"iam/info": json.dumps(info)}
-        for role in profile.roles[:1]:
+        if profile.roles:
+            role = profile.roles[0]
             found[f"iam/security-credentials/{role.name}"] = lambda: self._credentials(instance, role)
         return found
 
@@ -133,7 +132,7 @@ class Metadata:
             return json.dumps({"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": stamp})
         session = self._sessions.get(instance.id)
         if session is None or session.role_arn != role.arn or _ends(session) - now < RENEW_BEFORE:
-            session = sts_backends[instance.owner_id]["aws"].assume_role(
+            session = sts_backends[instance.owner_id][PARTITION].assume_role(
                 region_name=instance.region_name,
                 role_session_name=instance.id,
                 role_arn=role.arn,

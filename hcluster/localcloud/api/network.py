@@ -5,10 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
-from moto.ec2.models import EC2Backend
-from moto.ec2.models.elastic_network_interfaces import NetworkInterface
-
 from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.parts import EC2Backend
 from hcluster.localcloud.settings import DOMAIN, CloudSettings
 
 _RESERVED_HEAD = 4
@@ -30,7 +28,7 @@ class Network(EC2Backend):  # type: ignore[misc]
 
     settings: CloudSettings
     cursors: dict[str, int]
-    """By subnet: the last address handed out, as a number; addresses rest as long as possible before they come again."""
+    """By subnet: the last address handed out, as a number; addresses rest long before they come again."""
 
     def create_default_vpc(self) -> Any:
         """The default VPC is the cloud's network, with the subnets of its settings."""
@@ -106,7 +104,7 @@ class Network(EC2Backend):  # type: ignore[misc]
 
     def delete_network_interface(self, eni_id: str) -> None:
         """Only what is attached to nothing can be deleted."""
-        eni: NetworkInterface | None = self.enis.get(eni_id)
+        eni = self.enis.get(eni_id)
         if eni is not None and eni.instance is not None:
             raise Fault("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
         super().delete_network_interface(eni_id)
@@ -150,7 +148,7 @@ class Network(EC2Backend):  # type: ignore[misc]
                 return address
         raise Fault(
             "InsufficientFreeAddressesInSubnet",
-            f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the requested number of instances.",
+            f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the request.",
         )
 
 

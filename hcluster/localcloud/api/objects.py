@@ -1,7 +1,8 @@
-"""S3's objects as files: written through when they arrive, read in pieces, joined and copied without their bytes in memory.
+"""S3's objects as files: written through when they arrive, read in pieces, joined and copied outside of memory.
 
-Moto keeps an object's bytes in a buffer that lives with its record. Here the record knows a file below ``records/objects``;
-files never change, so copies share them by hard link, and a reader that opened one is not disturbed by its deletion.
+Moto keeps an object's bytes in a buffer that lives with its record. Here the record knows a file below
+``records/objects``; files never change, so copies share them by hard link, and a reader that opened one is not
+disturbed by its deletion.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import Any, overload
 
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
-from moto.s3.models import FakeKey, FakeMultipart, S3Backend, s3_backends
 from moto.settings import S3_UPLOAD_PART_MIN_SIZE
+
+from hcluster.localcloud.api.parts import FakeKey, FakeMultipart, S3Backend, s3_backends
 
 _CHUNK = 1 << 18
 _COPY = 1 << 22
@@ -113,7 +115,7 @@ class ObjectBackend(S3Backend):  # type: ignore[misc]
         return path
 
     def delete_object(
-        self, bucket_name: str, key_name: str, version_id: str | None = None, bypass: bool = False
+        self, bucket_name: str, key_name: str, version_id: str | None = None, bypass: object = None
     ) -> tuple[bool, dict[str, Any]]:
         """Remove the record, then the files that no record has any more."""
         before = self._stored(bucket_name, key_name)
@@ -156,7 +158,7 @@ class ObjectBackend(S3Backend):  # type: ignore[misc]
 
     def files(self) -> set[str]:
         """Names of all files that a record has."""
-        found = set()
+        found: set[str] = set()
         for bucket in self.buckets.values():
             for _, versions in bucket.keys.iterlists():
                 found.update(key.file for key in versions if isinstance(key, StoredKey))
@@ -178,6 +180,9 @@ class StoredKey(FakeKey):  # type: ignore[misc]
     """The record of an object, or of an upload's part, whose bytes are a file."""
 
     file = ""
+    disposed: bool
+    _etag: str | None
+    _value_buffer: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -219,7 +224,7 @@ class StoredKey(FakeKey):  # type: ignore[misc]
         """In quotes."""
         return f'"{self._etag}"'
 
-    def dispose(self, garbage: bool = False) -> None:
+    def dispose(self, garbage: object = None) -> None:
         """Remove the file; a record that is merely collected keeps it."""
         if garbage or self.disposed or not self.file:
             return
@@ -237,6 +242,7 @@ class StoredKey(FakeKey):  # type: ignore[misc]
 class StoredMultipart(FakeMultipart):  # type: ignore[misc]
     """An upload in parts, each of them a file."""
 
+    parts: dict[int, StoredKey]
     chosen: tuple[int, ...] = ()
     """Numbers of the parts that the caller completes the upload with; () before that."""
 
@@ -300,7 +306,7 @@ def _sum(chunks: Iterable[bytes], algorithm: str) -> bytes:
     return value.to_bytes(4, "big")
 
 
-def compute_checksum(body: Any, algorithm: str, encode_base64: bool = True) -> bytes:
+def compute_checksum(body: Any, algorithm: str, encode_base64: object = 1) -> bytes:
     """Moto's function of this name, for bytes and for slices of files."""
     result = _sum(body if isinstance(body, FileSlice) else [bytes(body)], algorithm)
     return base64.b64encode(result) if encode_base64 else result

@@ -1,6 +1,6 @@
 """Decides what IAM policy documents allow: identity and session policies, explicit Deny first.
 
-Pure. What it cannot evaluate never allows: an unknown condition operator or key makes an Allow not apply and a Deny apply.
+Pure. What it cannot evaluate never allows: an unknown condition operator makes an Allow not apply and a Deny apply.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Context = Mapping[str, str]
 
 
 def allowed(documents: Iterable[str], action: str, resource: str, context: Context) -> bool:
-    """Whether the policy ``documents`` (JSON) together allow ``action`` ("s3:GetObject") on ``resource`` (an ARN or "*")."""
+    """Whether the ``documents`` (JSON) together allow ``action`` ("s3:GetObject") on ``resource`` (an ARN or "*")."""
     granted = False
     for document in documents:
         for statement in statements(document):
@@ -31,7 +31,7 @@ def allowed(documents: Iterable[str], action: str, resource: str, context: Conte
 
 
 def trusts(document: str, principal: str, account: str, *, service: str = "") -> str:
-    """How a role's trust policy lets ``principal`` (ARN) assume it: "direct", "account" (its own policies decide) or "".
+    """How a role's trust policy lets ``principal`` (ARN) assume it: "direct", "account" (its policies decide) or "".
 
     With ``service`` ("ec2.amazonaws.com") the question is whether that service may.
     """
@@ -86,7 +86,7 @@ def _any_match(patterns: object, value: str, *, fold: bool = False) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _pattern(text: str, fold: bool) -> re.Pattern[str]:
+def _pattern(text: str, fold: object) -> re.Pattern[str]:
     parts = [".*" if c == "*" else "." if c == "?" else re.escape(c) for c in text]
     return re.compile("".join(parts), re.DOTALL | (re.IGNORECASE if fold else 0))
 
@@ -104,7 +104,7 @@ def _conditions(statement: Statement, context: Context) -> bool | None:
     return None if unknown else True
 
 
-def _test(operator: str, actual: str | None, expected: list[str]) -> bool | None:
+def _test(operator: str, actual: str | None, expected: list[str]) -> bool | None:  # noqa: PLR0911 - one per operator
     base = operator.removesuffix("IfExists")
     if base == "Null":
         wanted = expected[:1] in (["true"], ["True"])

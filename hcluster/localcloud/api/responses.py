@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from typing import Any
+from typing import Any, cast
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import DryRunClientError
-from moto.ec2.models import ec2_backends
-from moto.ec2.responses import EC2Response
 from moto.ec2.utils import filter_dict_attribute_mapping
-from moto.ec2instanceconnect.responses import Ec2InstanceConnectResponse
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.launch import Order
+from hcluster.localcloud.api.parts import ConnectResponse as MotoConnectResponse
+from hcluster.localcloud.api.parts import EC2Response, ec2_backends
 from hcluster.localcloud.machines import Machines
 
 filter_dict_attribute_mapping.update(
@@ -44,13 +43,11 @@ class CloudResponse(EC2Response):  # type: ignore[misc]
 
     @property
     def _backend(self) -> CloudBackend:
-        backend = self.ec2_backend
-        assert isinstance(backend, CloudBackend)
-        return backend
+        return cast("CloudBackend", self.ec2_backend)
 
     def _request(self) -> dict[str, Any]:
         """The parameters as a plain dictionary in the API's shape."""
-        if self._get_param("DryRun", False):
+        if self._get_param("DryRun"):
             raise DryRunClientError
         return {str(key): value for key, value in dict(self.params).items() if key != "DryRun"}
 
@@ -175,7 +172,7 @@ KEY_LIFE = 60.0
 """Seconds that a pushed SSH key opens an instance."""
 
 
-class ConnectResponse(Ec2InstanceConnectResponse):  # type: ignore[misc]
+class ConnectResponse(MotoConnectResponse):  # type: ignore[misc]
     """EC2 Instance Connect, where moto answers without keeping the key."""
 
     def send_ssh_public_key(self) -> str:

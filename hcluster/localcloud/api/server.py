@@ -9,14 +9,10 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from moto.core.utils import get_service_model, utcnow
-from moto.ec2.models import ec2_backends
-from moto.iam.models import iam_backends
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-from moto.s3.models import s3_backends
-from moto.sts.models import sts_backends
 
 from hcluster.localcloud.api import hooks
 from hcluster.localcloud.api.fleets import CloudBackend
@@ -28,6 +24,7 @@ from hcluster.localcloud.api.instance import Instance
 from hcluster.localcloud.api.lifecycle import Lifecycle
 from hcluster.localcloud.api.metadata import Metadata
 from hcluster.localcloud.api.objects import ObjectBackend
+from hcluster.localcloud.api.parts import PARTITION, ec2_backends, iam_backends, s3_backends, sts_backends
 from hcluster.localcloud.api.records import Records
 from hcluster.localcloud.machines import Machines
 from hcluster.localcloud.settings import CloudSettings
@@ -45,7 +42,8 @@ _GRACE = 20.0
 class ApiServer:
     """One per process: moto's records are the process's.
 
-    Order of use: make it, ``load``, ``register_base_image``, ``admin_keys``, ``serve``, ``resume``; at the end ``shutdown``.
+    Order of use: make it, ``load``, ``register_base_image``, ``admin_keys``, ``serve``, ``resume``;
+    at the end ``shutdown``.
     """
 
     def __init__(self, settings: CloudSettings, machines: Machines) -> None:
@@ -67,15 +65,11 @@ class ApiServer:
 
     @property
     def _backend(self) -> CloudBackend:
-        backend = ec2_backends[self._settings.account_id][self._settings.region]
-        assert isinstance(backend, CloudBackend)
-        return backend
+        return cast("CloudBackend", ec2_backends[self._settings.account_id][self._settings.region])
 
     @property
     def _objects(self) -> ObjectBackend:
-        backend = s3_backends[self._settings.account_id]["aws"]
-        assert isinstance(backend, ObjectBackend)
-        return backend
+        return cast("ObjectBackend", s3_backends[self._settings.account_id][PARTITION])
 
     def _attach(self) -> None:
         """Give the backends what is not part of their records."""
@@ -92,22 +86,22 @@ class ApiServer:
         account, region = self._settings.account_id, self._settings.region
         return {
             "ec2": ec2_backends[account][region],
-            "iam": iam_backends[account]["aws"],
-            "sts": sts_backends[account]["aws"],
+            "iam": iam_backends[account][PARTITION],
+            "sts": sts_backends[account][PARTITION],
         }
 
     def _object_records(self) -> dict[str, Any]:
-        return {"s3": s3_backends[self._settings.account_id]["aws"], "owners": dict(s3_backends.bucket_accounts)}
+        return {"s3": s3_backends[self._settings.account_id][PARTITION], "owners": dict(s3_backends.bucket_accounts)}
 
     def load(self) -> None:
         """Restore what was saved. Raises LocalCloudError when it cannot be read."""
         account, region = self._settings.account_id, self._settings.region
         if control := self._records.load(CONTROL):
             ec2_backends[account][region] = control["ec2"]
-            iam_backends[account]["aws"] = control["iam"]
-            sts_backends[account]["aws"] = control["sts"]
+            iam_backends[account][PARTITION] = control["iam"]
+            sts_backends[account][PARTITION] = control["sts"]
         if objects := self._records.load(OBJECTS):
-            s3_backends[account]["aws"] = objects["s3"]
+            s3_backends[account][PARTITION] = objects["s3"]
             s3_backends.bucket_accounts.update(objects["owners"])
         self._attach()
         if removed := self._objects.sweep():
@@ -123,10 +117,10 @@ class ApiServer:
         for instance in list(self._backend.by_id.values()):
             if instance.state == "terminated" and instance.ended and now - instance.ended > REMEMBERED:
                 self._backend.teardown(instance)
-        sts = sts_backends[self._settings.account_id]["aws"]
+        sts = sts_backends[self._settings.account_id][PARTITION]
         expired = [role for role in sts.assumed_roles if role.expiration < now]
         sts.assumed_roles[:] = [role for role in sts.assumed_roles if role.expiration >= now]
-        keys = iam_backends[self._settings.account_id]["aws"].access_keys
+        keys = iam_backends[self._settings.account_id][PARTITION].access_keys
         for role in expired:
             keys.pop(role.access_key_id, None)
 

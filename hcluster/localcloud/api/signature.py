@@ -113,7 +113,7 @@ def verify(signed: Signed, secret: str, environ: Environ, body: bytes, now: date
             raise Fault("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
         raise Fault(
             "SignatureDoesNotMatch",
-            "The request signature we calculated does not match the signature you provided. Check your key and signing method.",
+            "The request signature we calculated does not match the signature you provided. Check your key.",
             403,
         )
 

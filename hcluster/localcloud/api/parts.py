@@ -1,0 +1,61 @@
+"""The parts of moto that the local cloud is built on, untyped.
+
+Moto's annotations describe its own classes; ours take their place, answer with more, and are put where moto looks for
+its own. Held as ``Any``, they are checked where they are used: in the tests, against boto3.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import moto.core.responses
+import moto.s3.models
+import moto.s3.responses
+from moto.core.authorization import ActionAuthenticatorMixin as _Authenticator
+from moto.core.base_backend import BackendDict as _BackendDict
+from moto.core.common_models import BaseModel as _BaseModel
+from moto.ec2.models import EC2Backend as _EC2Backend
+from moto.ec2.models import ec2_backends as _ec2_backends
+from moto.ec2.models.amis import Ami as _Ami
+from moto.ec2.models.core import TaggedEC2Resource as _TaggedEC2Resource
+from moto.ec2.models.instances import Instance as _Instance
+from moto.ec2.models.instances import Reservation as _Reservation
+from moto.ec2.models.instances import StateReason as _StateReason
+from moto.ec2.responses import EC2Response as _EC2Response
+from moto.ec2instanceconnect.responses import Ec2InstanceConnectResponse as _ConnectResponse
+from moto.iam.models import iam_backends as _iam_backends
+from moto.s3.models import FakeKey as _FakeKey
+from moto.s3.models import FakeMultipart as _FakeMultipart
+from moto.s3.models import S3Backend as _S3Backend
+from moto.s3.models import s3_backends as _s3_backends
+from moto.sts.models import sts_backends as _sts_backends
+
+# Records of an account, by account and region (EC2) or partition (the others).
+ec2_backends: Any = _ec2_backends
+iam_backends: Any = _iam_backends
+s3_backends: Any = _s3_backends
+sts_backends: Any = _sts_backends
+PARTITION = "aws"
+
+# Classes that ours extend.
+EC2Backend: Any = _EC2Backend
+EC2Response: Any = _EC2Response
+ConnectResponse: Any = _ConnectResponse
+MotoInstance: Any = _Instance
+TaggedEC2Resource: Any = _TaggedEC2Resource
+S3Backend: Any = _S3Backend
+FakeKey: Any = _FakeKey
+FakeMultipart: Any = _FakeMultipart
+
+# Classes that we use.
+Ami: Any = _Ami
+Reservation: Any = _Reservation
+StateReason: Any = _StateReason
+
+# What our own is put into.
+BackendDict: Any = _BackendDict
+BaseModel: Any = _BaseModel
+Authenticator: Any = _Authenticator
+core_responses: Any = moto.core.responses
+s3_models: Any = moto.s3.models
+s3_responses: Any = moto.s3.responses
