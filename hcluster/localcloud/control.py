@@ -34,6 +34,7 @@ class CloudStatus:
     name: str
     state: str
     """running, starting, stopping, stopped, crashed (its daemon is gone but parts are left) or absent."""
+    running: bool
     endpoint: str
     network: str
     proxy: str
@@ -65,6 +66,7 @@ def status(name: str, state: Path) -> CloudStatus:
     return CloudStatus(
         name=name,
         state=doing,
+        running=doing == "running",
         endpoint=settings.endpoint_url,
         network=settings.cidr,
         proxy=settings.proxy_url,
