@@ -14,6 +14,8 @@ from hcluster.errors import DeadlineError, NodeFailedError
 from hcluster.node.release import tail
 
 POLL_SECONDS = 0.2
+MAX_RESTARTS = 6
+"""A daemon may fail a few times while the one it needs comes up; after that it will not come up by waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,28 @@ def port_open(check: Check) -> bool:
         return False
 
 
-def unit_state(unit: str) -> str:
-    """ActiveState of a systemd unit."""
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What systemd says of a unit."""
+
+    active: str
+    """active, activating, failed, inactive, …"""
+    restarts: int = 0
+    """How often it was started again after it had failed."""
+
+
+def unit_state(unit: str) -> UnitState:
+    """Ask systemd."""
     answer = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState", "--value", unit],
+        ["systemctl", "show", "--property=ActiveState,NRestarts", unit],
         capture_output=True,
         text=True,
         check=False,
         timeout=20,
     )
-    return answer.stdout.strip()
+    values = dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
+    restarts = values.get("NRestarts", "")
+    return UnitState(values.get("ActiveState", ""), int(restarts) if restarts.isdigit() else 0)
 
 
 def wait(checks: list[Check], deadline_seconds: float, logs: Path = Path("/var/log/hadoop")) -> dict[str, float]:
@@ -64,12 +78,17 @@ def wait(checks: list[Check], deadline_seconds: float, logs: Path = Path("/var/l
     pending = list(checks)
     while pending:
         for check in list(pending):
-            if port_open(check):
-                if unit_state(check.unit) == "active":
-                    marks[check.name] = time.time()
-                    pending.remove(check)
-            elif unit_state(check.unit) == "failed":
+            is_open, state = port_open(check), unit_state(check.unit)
+            if is_open and state.active == "active":
+                marks[check.name] = time.time()
+                pending.remove(check)
+            elif state.active == "failed":
                 raise NodeFailedError(f"{check.unit} failed", context=_log_of(check, logs))
+            elif state.restarts >= MAX_RESTARTS:
+                raise NodeFailedError(
+                    f"{check.unit} was started {state.restarts + 1} times and keeps failing",
+                    context=_log_of(check, logs),
+                )
         if pending and time.monotonic() > end:
             missing = ", ".join(f"{check.unit} (port {check.port})" for check in pending)
             raise DeadlineError(f"not up after {deadline_seconds:.0f} s: {missing}", context=_log_of(pending[0], logs))

@@ -10,7 +10,7 @@ import pytest
 
 from hcluster.errors import DeadlineError, NodeFailedError, UnreachableError
 from hcluster.node import health
-from hcluster.node.health import Check
+from hcluster.node.health import MAX_RESTARTS, Check, UnitState
 from hcluster.node.imds import Imds
 
 
@@ -27,19 +27,25 @@ def closed_port() -> int:
 
 
 def test_an_open_port_of_an_active_unit_is_well(monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
-    monkeypatch.setattr(health, "unit_state", lambda _: "active")
+    monkeypatch.setattr(health, "unit_state", lambda _: UnitState("active"))
     marks = health.wait([Check("namenode", "hadoop-namenode.service", "127.0.0.1", listening)], 5)
     assert list(marks) == ["namenode"]
 
 
 def test_a_failed_unit_ends_the_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "unit_state", lambda _: "failed")
+    monkeypatch.setattr(health, "unit_state", lambda _: UnitState("failed"))
     with pytest.raises(NodeFailedError, match="hadoop-datanode"):
         health.wait([Check("datanode", "hadoop-datanode.service", "127.0.0.1", closed_port())], 60)
 
 
+def test_a_daemon_that_keeps_failing_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "unit_state", lambda _: UnitState("activating", MAX_RESTARTS))
+    with pytest.raises(NodeFailedError, match="started 7 times"):
+        health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", closed_port())], 60)
+
+
 def test_a_daemon_that_does_not_come_up_is_named_with_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "unit_state", lambda _: "activating")
+    monkeypatch.setattr(health, "unit_state", lambda _: UnitState("activating"))
     port = closed_port()
     with pytest.raises(DeadlineError, match=rf"hive-server2\.service \(port {port}\)"):
         health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", port)], 0.3)
