@@ -51,13 +51,19 @@ define daemon::java (
     }),
   }
 
+  # What systemctl enable would do, without its reload of all units.
+  file { "/etc/systemd/system/multi-user.target.wants/${title}.service":
+    ensure => link,
+    target => "/etc/systemd/system/${title}.service",
+  }
+
   # Queued and not waited for: the daemons of a node start together, and health.json tells when they serve.
   service { $title:
     ensure  => running,
-    enable  => true,
     start   => "/bin/systemctl start --no-block ${title}",
     restart => "/bin/systemctl restart --no-block ${title}",
   }
 
   Class['daemon'] -> File["/etc/systemd/system/${title}.service"] ~> Service[$title]
+  File["/etc/systemd/system/multi-user.target.wants/${title}.service"] -> Service[$title]
 }

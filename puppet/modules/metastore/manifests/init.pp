@@ -36,8 +36,8 @@ class metastore (
       mode   => '0755',
       ;
     "${conf_dir}/metastore-site.xml":
-      group   => $user,
-      mode    => '0640',
+      owner   => $user,
+      mode    => '0400',
       content => Sensitive(hadoop::xml($metastore_site + $connection)),
       ;
     $prepare:

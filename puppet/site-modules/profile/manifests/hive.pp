@@ -4,13 +4,11 @@
 # @param home where the distribution lies
 # @param conf_dir where the file goes
 # @param work_dir folder of local scratch files
-# @param warehouse folder of the tables without a location of their own
 class profile::hive (
   Hadoop::Properties $hive_site,
   String[1]          $home,
   String[1]          $conf_dir,
   String[1]          $work_dir,
-  String[1]          $warehouse,
 ) {
   include hcluster
   include profile::hadoop
@@ -25,14 +23,14 @@ class profile::hive (
     conf_dir  => $conf_dir,
     work_dir  => $work_dir,
     hive_site => $hive_site + {
-      'hive.metastore.warehouse.dir'                  => $warehouse,
-      'hive.metastore.warehouse.external.dir'         => $warehouse,
       'hive.exec.local.scratchdir'                    => "${work_dir}/scratch",
       'hive.downloaded.resources.dir'                 => "${work_dir}/resources",
       'hive.server2.logging.operation.log.location'   => "${work_dir}/operations",
       'hive.querylog.location'                        => "${work_dir}/queries",
       'hive.tez.container.size'                       => $profile::memory::task,
       'hive.tez.java.opts'                            => $profile::java::task.join(' '),
+      # Sessions of Tez that are kept warm: without, the first query of each connection would start one of its own.
+      'hive.server2.tez.sessions.per.default.queue'   => profile::clamp($hcluster::workers / 2, 1, 10),
       # A joined table in memory may take a quarter of a container's heap.
       'hive.auto.convert.join.noconditionaltask.size' => $profile::memory::task_heap * $mib / 4,
     } + $site['hive-site'],

@@ -16,19 +16,14 @@ class profile::image (
   contain hcluster_node::agent
   contain hadoop::commands
   contain hadoop::namenode_format
+  contain hadoop::template
 
   Class['hcluster_node'] -> Class['hcluster_node::sshd', 'hcluster_node::agent', 'hadoop::commands', 'hadoop::namenode_format']
   Class['hcluster_node::packages'] -> Class['hcluster_node::users'] -> Hcluster_node::Tree[$home, $lib]
+  Hcluster_node::Tree[$home] -> Class['hadoop::template']
 
   hcluster_node::tree { $home:
     archive => "${archives}/dist.tar.zst",
-    # An empty file system to copy, see namenode-format.
-    finish  => join([
-        'java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m -cp "lib/hadoop/*"',
-        'org.apache.hadoop.hdfs.server.namenode.NameNode',
-        '-fs hdfs://template:8020 -D dfs.namenode.name.dir=file://$PWD/namenode',
-        '-format -nonInteractive -clusterId template',
-    ], ' '),
   }
 
   hcluster_node::tree { $lib:

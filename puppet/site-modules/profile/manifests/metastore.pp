@@ -3,7 +3,6 @@
 # @param metastore_site fixed properties of metastore-site.xml
 # @param home where the distribution lies
 # @param conf_dir where the file goes
-# @param warehouse folder of the tables without a location of their own
 # @param database name of the database
 # @param user account of the database, and of the daemon
 # @param secret file that holds the account's password
@@ -11,7 +10,6 @@ class profile::metastore (
   Hadoop::Properties $metastore_site,
   String[1]          $home,
   String[1]          $conf_dir,
-  String[1]          $warehouse,
   String[1]          $database,
   String[1]          $user,
   String[1]          $secret,
@@ -30,10 +28,7 @@ class profile::metastore (
     password       => Sensitive(file($secret).strip),
     secret         => $secret,
     schema         => "${home}/metastore-schema/hive-schema-4.0.0.mysql.sql",
-    metastore_site => $metastore_site + {
-      'metastore.warehouse.dir'          => $warehouse,
-      'metastore.warehouse.external.dir' => $warehouse,
-    } + $site['metastore-site'],
+    metastore_site => $metastore_site + $site['metastore-site'],
     daemon         => {
       'heap_mib'    => $profile::memory::heap['hive-metastore'],
       'limit_mib'   => $profile::memory::limit['hive-metastore'],
