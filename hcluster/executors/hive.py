@@ -6,7 +6,7 @@ cannot be interrupted between two calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -27,7 +27,7 @@ _BATCH_ROWS = 2000
 _POLL_SECONDS = 0.2
 _CALL_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
-_CONTEXT_CHARACTERS = 4000
+_CONTEXT_CHARACTERS = 2000
 _STATES = ttypes.TOperationState
 _GOOD = (ttypes.TStatusCode.SUCCESS_STATUS, ttypes.TStatusCode.SUCCESS_WITH_INFO_STATUS)
 _DEFAULTS = {"hive.resultset.use.unique.column.names": "false"}
@@ -168,7 +168,11 @@ class HiveSession:
             if cancelled():
                 raise QueryError("the query was cancelled", context=running.statement, reference="query-cancelled")
             if self._clock.now() >= ends:
-                raise DeadlineError("the query did not end in time", context=running.statement)
+                raise DeadlineError(
+                    "the query did not end in time",
+                    context=running.statement,
+                    hint="give it longer with --timeout SECONDS",
+                )
             status = self._call(
                 self._client.GetOperationStatus, ttypes.TGetOperationStatusReq(running.handle, getProgressUpdate=True)
             )
@@ -185,7 +189,8 @@ class HiveSession:
                 raise QueryError(
                     "the query was cancelled on the server", context=running.statement, reference="query-cancelled"
                 )
-            raise _failure(status.errorMessage or _STATES._VALUES_TO_NAMES.get(state, ""), running.statement)  # noqa: SLF001
+            named = _STATES._VALUES_TO_NAMES.get(state, "")  # noqa: SLF001 - of the generated stubs
+            raise _failure(status.errorMessage or named, running.statement, running.applications)
 
     def _read_logs(self, running: _Running) -> None:
         """New lines of the operation's log; a server that keeps none is no error."""
@@ -283,11 +288,14 @@ def _lost(cause: BaseException) -> UnreachableError:
     )
 
 
-def _failure(message: str, statement: str) -> QueryError:
-    # Java's stack frames say nothing to the author of a statement; the server's log has them.
+def _failure(message: str, statement: str, applications: Sequence[str] = ()) -> QueryError:
+    # Java's stack frames say nothing to the author of a statement, nor does the same cause of each attempt: the logs
+    # have them.
     lines = [line for line in message.strip().splitlines() if not line.lstrip().startswith(("at ", "... "))]
-    detail = "\n".join(part for part in (statement, *lines) if part.strip())
-    return QueryError(hive_text.headline(message), context=detail[:_CONTEXT_CHARACTERS])
+    detail = "\n".join(dict.fromkeys(part for part in (statement, *lines) if part.strip()))
+    logs = "all of its logs: hcluster exec NAME --instance master -- yarn logs -applicationId"
+    hint = f"{logs} {applications[-1]}" if applications else ""
+    return QueryError(hive_text.headline(message), context=detail[:_CONTEXT_CHARACTERS], hint=hint)
 
 
 def _progress(running: _Running, update: Any) -> Progress:

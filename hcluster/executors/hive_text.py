@@ -63,9 +63,10 @@ def vertices(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[Vert
 
 
 def describe(found: Sequence[Vertex]) -> str:
-    """One line for people: ``Map 1 3/4 · Reducer 2 0/1``."""
+    """One line for people: ``Map 1 3/4 · Reducer 2 0/1``; ``?`` while a vertex does not know its tasks yet."""
     return " · ".join(
-        f"{each.name} {each.completed}/{each.total}" + (f" ({each.failed} failed)" if each.failed else "")
+        f"{each.name} {each.completed}/{each.total if each.total >= 0 else '?'}"
+        + (f" ({each.failed} failed)" if each.failed else "")
         for each in found
     )
 

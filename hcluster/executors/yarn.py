@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ EXAMPLES = "/opt/hadoop/examples/hadoop-mapreduce-examples.jar"
 JOBS_FOLDER = "/tmp/hcluster-jobs"  # noqa: S108 - on the node; each job has a folder of its own below, named by chance
 _NODE_PREFIX = "node:"
 _LOG_LINES = 60
+_LOG_SECONDS = 30.0
+_LOG_POLL_SECONDS = 2.0
 _SHORT = 60.0
 _COPY_SECONDS = 600.0
 _USER_LETTERS = re.compile(r"[^A-Za-z0-9._-]+")
@@ -102,7 +103,7 @@ def run(
     named = ", ".join(watch.applications)
     if code != 0:
         report(Progress(STEP, f"failed{': ' * bool(named)}{named}", state="failed"))
-        raise _failure(remote, job, watch, code, err)
+        raise _failure(remote, job, watch, code, err, clock)
     report(Progress(STEP, f"{seconds:.1f} s{' · ' * bool(named)}{named}", 100, 100, "ok"))
     return JobResult(tuple(watch.applications), code, seconds, watch.counters, out.decode(errors="replace"))
 
@@ -159,27 +160,35 @@ def _kill(remote: Remote, applications: Sequence[str], report: Report) -> None:
         report(Progress(STEP, "stopped before an application was submitted", state="failed"))
 
 
-def _failure(remote: Remote, job: Job, watch: Watch, code: int, err: bytes) -> JobFailedError:
+def _failure(remote: Remote, job: Job, watch: Watch, code: int, err: bytes, clock: Clock) -> JobFailedError:
     what = watch.applications[-1] if watch.applications else f"{job.jar} {job.main_class}".strip()
     text = err.decode(errors="replace")
     parts = ["\n".join(watch.trouble) or _tail(text, 15)]
     hint = "nothing was submitted to YARN: look at the client's own lines above"
     if watch.applications:
-        parts.append(f"-- the last lines of its logs (yarn logs -applicationId {what}):\n{_yarn_logs(remote, what)}")
+        parts.append(
+            f"-- the last lines of its logs (yarn logs -applicationId {what}):\n{_yarn_logs(remote, what, job.user, clock)}"
+        )
         hint = f"all of its logs: hcluster exec NAME --instance master -- yarn logs -applicationId {what}"
     return JobFailedError(
         f"the job {what} failed with exit code {code}", exit_code=code, context="\n".join(parts), hint=hint
     )
 
 
-def _yarn_logs(remote: Remote, application: str) -> str:
-    """The tail of an application's aggregated logs, or why there is none."""
-    shell = f"{shlex.join([YARN, 'logs', '-applicationId', application])} 2>&1 | tail -n {_LOG_LINES}"
-    try:
-        _, out, _ = remote.run(shell, timeout=_SHORT)
-    except HclusterError as cause:
-        return cause.message
-    return out.decode(errors="replace").strip() or "(none were collected)"
+def _yarn_logs(remote: Remote, application: str, user: str, clock: Clock) -> str:
+    """The tail of an application's aggregated logs, which NodeManagers upload after its end, or why there is none."""
+    words = ["env", f"HADOOP_USER_NAME={hadoop_user(user)}", YARN, "logs", "-applicationId", application]
+    ends = clock.now() + _LOG_SECONDS
+    while True:
+        try:
+            code, out, err = remote.run(words, timeout=_SHORT, on_output=_drop, on_stderr=_drop)
+        except HclusterError as cause:
+            return cause.message
+        if code == 0 and out.strip():
+            return _tail(out.decode(errors="replace"), _LOG_LINES)
+        if clock.now() + _LOG_POLL_SECONDS >= ends:
+            return f"(none were collected within {_LOG_SECONDS:.0f} s: {_last(err or out)})"
+        clock.sleep(_LOG_POLL_SECONDS)
 
 
 def _tail(text: str, lines: int = 5) -> str:

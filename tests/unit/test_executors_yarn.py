@@ -204,16 +204,30 @@ def test_jars_of_s3_and_of_the_node_are_used_from_there(master: Master, tmp_path
 
 def test_a_failed_job_hands_on_its_code_with_its_reason_and_logs(master: Master, tmp_path: Path) -> None:
     master.script("hadoop", f"cat {tmp_path}/failed >&2; exit 42")
-    master.script("yarn", "seq 1 100; echo the task said this >&2")
+    # The first answer is that of a NodeManager that has not uploaded yet.
+    master.script("yarn", f"test -e {tmp_path}/asked || {{ touch {tmp_path}/asked; exit 255; }}; seq 1 100")
     with pytest.raises(JobFailedError) as caught:
         run(master, Job("examples", "pi"))
     assert caught.value.exit_code == 42
     assert caught.value.message == f"the job {APPLICATION} failed with exit code 42"
     assert "Error: java.io.IOException: no such column" in caught.value.context
-    assert "the task said this" in caught.value.context
-    assert "\n41\n" not in caught.value.context
-    assert "\n42\n" in caught.value.context
-    assert master.ran()[1] == f"yarn logs -applicationId {APPLICATION}"
+    assert "\n40\n" not in caught.value.context
+    assert "\n41\n" in caught.value.context
+    assert caught.value.context.endswith("\n100")
+    assert master.ran()[1:] == [f"yarn logs -applicationId {APPLICATION}"] * 2
+
+
+def test_logs_that_nobody_collects_are_not_waited_for_long(master: Master, tmp_path: Path) -> None:
+    master.script("hadoop", f"cat {tmp_path}/failed >&2; exit 1")
+    master.script("yarn", "echo Can not find the logs >&2; exit 255")
+    at = [0.0]
+
+    def sleep(seconds: float) -> None:
+        at[0] += seconds
+
+    with pytest.raises(JobFailedError, match="failed with exit code 1") as caught:
+        yarn.run(master.session, Job("examples"), clock=SimpleNamespace(now=lambda: at[0], sleep=sleep))
+    assert caught.value.context.endswith("(none were collected within 30 s: Can not find the logs)")
 
 
 def test_a_client_that_submits_nothing_is_told_by_its_own_lines(master: Master) -> None:
