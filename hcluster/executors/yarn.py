@@ -166,9 +166,8 @@ def _failure(remote: Remote, job: Job, watch: Watch, code: int, err: bytes, cloc
     parts = ["\n".join(watch.trouble) or _tail(text, 15)]
     hint = "nothing was submitted to YARN: look at the client's own lines above"
     if watch.applications:
-        parts.append(
-            f"-- the last lines of its logs (yarn logs -applicationId {what}):\n{_yarn_logs(remote, what, job.user, clock)}"
-        )
+        collected = _yarn_logs(remote, what, job.user, clock)
+        parts.append(f"-- the last lines of its logs (yarn logs -applicationId {what}):\n{collected}")
         hint = f"all of its logs: hcluster exec NAME --instance master -- yarn logs -applicationId {what}"
     return JobFailedError(
         f"the job {what} failed with exit code {code}", exit_code=code, context="\n".join(parts), hint=hint
