@@ -35,22 +35,6 @@ jars() {
     fi
 }
 
-# The connector with all that it needs comes as far as the connection, which nothing accepts.
-s3a() {
-    echo "## loading S3A"
-    local answer
-    answer=$(timeout 60 java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m \
-        -cp '/opt/hadoop/lib/hadoop/*:/opt/hadoop/lib/s3a/*' org.apache.hadoop.fs.FsShell \
-        -D fs.s3a.endpoint=http://127.0.0.1:9 -D fs.s3a.endpoint.region=us-east-1 -D fs.s3a.path.style.access=true \
-        -D fs.s3a.aws.credentials.provider=org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider \
-        -D fs.s3a.attempts.maximum=1 -D fs.s3a.retry.limit=0 -D fs.s3a.bucket.probe=0 -ls s3a://validate/ 2>&1 || true)
-    if ! grep --quiet 'Connection refused' <<<"$answer"; then
-        echo "S3A did not come as far as connecting:" >&2
-        echo "$answer" >&2
-        return 1
-    fi
-}
-
 # The same Hiera layer as on a node, made by the node's own code.
 hiera() {
     install -d -m 0755 /etc/hcluster
@@ -98,6 +82,20 @@ classes() {
     fi
 }
 
+# The connector, with the configuration of a node, comes as far as the connection, which nothing accepts here.
+s3a() {
+    echo "## loading S3A"
+    local answer
+    answer=$(timeout 60 hadoop fs -D fs.s3a.endpoint=http://127.0.0.1:9 -D fs.s3a.attempts.maximum=1 -D fs.s3a.retry.limit=0 \
+        -D fs.s3a.aws.credentials.provider=org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider \
+        -ls s3a://validate/ 2>&1 || true)
+    if ! grep --quiet 'Connection refused' <<<"$answer"; then
+        echo "S3A did not come as far as connecting:" >&2
+        echo "$answer" >&2
+        return 1
+    fi
+}
+
 smoke() {
     echo "## HDFS and the smoke tests"
     hdfs dfs -put /etc/hcluster/image.json /validate.json
@@ -135,10 +133,8 @@ services >"$state/services"
 tar --create --file "$state/etc.tar" --directory / "${bound[@]}" etc
 paths >"$state/paths"
 jars
-s3a &
-s3a_job=$!
 daemons
-wait "$s3a_job"
+s3a
 smoke
 classes
 forget
