@@ -17,6 +17,9 @@ from hcluster.localcloud.api.instances import Instances
 from hcluster.localcloud.api.launch import Data, Order, Template
 from hcluster.localcloud.api.parts import TaggedEC2Resource
 
+_TRANSIENT = ("settings", "work", "layers", "shown")
+"""What belongs to the running server; it sets them again after a load."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pool:
@@ -85,12 +88,11 @@ class CloudBackend(Instances):
     def __init__(self, region_name: str, account_id: str, settings: Any) -> None:
         self.settings = settings
         self.by_id, self.tokens, self.parents = {}, {}, {}
-        self.pushed = {}
+        self.pushed, self.shown = {}, {}
         super().__init__(region_name, account_id)
 
     def __getstate__(self) -> dict[str, Any]:
-        # What belongs to the running server is set again after a load.
-        return {key: value for key, value in self.__dict__.items() if key not in ("settings", "work", "layers")}
+        return {key: value for key, value in self.__dict__.items() if key not in _TRANSIENT}
 
     @property
     def _url_module(self) -> Any:

@@ -117,5 +117,9 @@ class ApiHandler(MotoRequestHandler):
                 self.wfile.write(chunk)
         self.wfile.flush()
 
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
+        """An idle connection that is closed is no error."""
+        log.debug(format, *args)
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """No access log: it costs more than the requests."""

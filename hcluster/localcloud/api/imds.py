@@ -115,5 +115,8 @@ class ImdsHandler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         self.wfile.flush()
 
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
+        """Idle connections that are closed are no errors."""
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """No access log."""

@@ -44,6 +44,8 @@ class Instances(Images):
 
     work: Work
     by_id: dict[str, Instance]
+    shown: dict[str, Any]
+    """Answers of DescribeInstances by request, until the next change: pollers ask the same again and again."""
     tokens: dict[tuple[str, str], tuple[str, Any]]
     pushed: dict[tuple[str, str], list[tuple[float, str]]]
     """SSH keys by instance and user, each with the time (epoch seconds) until which it opens."""

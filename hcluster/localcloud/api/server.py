@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import socket
 import threading
@@ -58,8 +57,8 @@ class ApiServer:
             settings.folder / "records",
             {CONTROL: (self._lock, self._control_records), OBJECTS: (self._object_lock, self._object_records)},
         )
-        self._lifecycle = Lifecycle(machines, self._lock, functools.partial(self._records.changed, CONTROL))
-        self._metadata = Metadata(lambda: self._backend, functools.partial(self._records.changed, CONTROL))
+        self._lifecycle = Lifecycle(machines, self._lock, self._control_changed)
+        self._metadata = Metadata(lambda: self._backend, self._control_changed)
         self._servers: list[SocketServer] = []
         self._attach()
 
@@ -77,6 +76,7 @@ class ApiServer:
         backend.settings = self._settings
         backend.work = self._lifecycle
         backend.layers = self._lifecycle
+        backend.shown = {}
         self._objects.folder = self._settings.folder / "records" / "objects"
 
     # Records
@@ -117,6 +117,7 @@ class ApiServer:
         for instance in list(self._backend.by_id.values()):
             if instance.state == "terminated" and instance.ended and now - instance.ended > REMEMBERED:
                 self._backend.teardown(instance)
+                self._backend.shown.clear()
         sts = sts_backends[self._settings.account_id][PARTITION]
         expired = [role for role in sts.assumed_roles if role.expiration < now]
         sts.assumed_roles[:] = [role for role in sts.assumed_roles if role.expiration >= now]
@@ -137,7 +138,7 @@ class ApiServer:
         """Make a base image known to EC2; repeatable."""
         with self._lock:
             self._backend.register_base(image_id, name)
-        self._records.changed(CONTROL)
+            self._control_changed()
 
     def resume(self) -> None:
         """Take up what the last stop interrupted: boot again what ran, end what was ending. Returns at once."""
@@ -147,7 +148,7 @@ class ApiServer:
             for image in list(self._backend.amis.values()):
                 if image.state == "pending":
                     image.state = "failed"
-        self._records.changed(CONTROL)
+            self._control_changed()
 
     def _resume(self, instance: Instance) -> None:
         if instance.state in ("running", "pending"):
@@ -206,7 +207,14 @@ class ApiServer:
         return application
 
     def _changed(self, service: str) -> None:
-        self._records.changed(OBJECTS if service == "s3" else CONTROL)
+        if service == "s3":
+            self._records.changed(OBJECTS)
+        else:
+            self._control_changed()
+
+    def _control_changed(self) -> None:
+        self._backend.shown.clear()
+        self._records.changed(CONTROL)
 
     def shutdown(self) -> None:
         """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
