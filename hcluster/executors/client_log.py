@@ -1,4 +1,4 @@
-"""Read what a Hadoop client logs while its jobs run; pure.
+"""Read what a Hadoop client logs while its jobs run, and what ``yarn logs`` prints; pure.
 
 Samples of the lines are in the tests; only the part behind the logger's own columns is looked at, since log4j's
 layout is a site's choice.
@@ -23,6 +23,14 @@ _TROUBLE = re.compile(
     r'^(?:Error: |Caused by: |Exception in thread "|Usage: |Unknown program |Not a valid JAR)|\b(?:ERROR|FATAL)\b'
 )
 _KEPT_TROUBLE = 20
+_CONTAINER_LOG = re.compile(
+    r"^Container: (\S+) on (\S+?)(?:_\d+)?\n.*?^LogType:(\S+)\n.*?^LogContents:\n(.*?)^End of LogType:",
+    re.MULTILINE | re.DOTALL,
+)
+_TELLING = re.compile(r"\b(?:ERROR|FATAL)\b|Exception\b|^Caused by: ")
+_NOISE = re.compile(r"^(?:log4j:WARN|INFO: |[A-Z][a-z]{2} \d{1,2}, \d{4} .* [AP]M )|^SLF4J: |^\s*$")
+"""What every Java program says when it starts: java.util.logging's two lines a message, Log4j's and SLF4J's own."""
+_KEPT_OF_LOG = 15
 
 
 class Lines:
@@ -99,3 +107,21 @@ class Watch:
     def _note(self, line: str) -> None:
         if len(self.trouble) < _KEPT_TROUBLE and line not in self.trouble:
             self.trouble.append(line.strip())
+
+
+def container_logs(text: str, lines: int) -> str:
+    """The telling part of what ``yarn logs`` prints, at most ``lines`` lines: its end is mostly launch scripts.
+
+    Of each container the last lines of stderr and stdout, and of syslog those with an error; when there is none of
+    these the end of the text as it is.
+    """
+    kept: list[str] = []
+    for container, node, kind, contents in _CONTAINER_LOG.findall(text):
+        found = [line for line in contents.splitlines() if not _NOISE.search(line)]
+        if kind == "syslog":
+            found = [line for line in found if _TELLING.search(line)]
+        elif kind not in ("stderr", "stdout"):
+            continue
+        if found:
+            kept += [f"{container} on {node}, {kind}:", *(f"  {line}" for line in found[-_KEPT_OF_LOG:])]
+    return "\n".join((kept or text.strip().splitlines())[-lines:])

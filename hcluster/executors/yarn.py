@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from hcluster.errors import DeadlineError, HclusterError, JobFailedError, NotFoundError, UsageError
-from hcluster.executors.client_log import STEP, Lines, Watch
+from hcluster.executors.client_log import STEP, Lines, Watch, container_logs
 from hcluster.model.events import Progress, Report, silent
 from hcluster.ports import Clock, Remote
 
@@ -167,7 +167,7 @@ def _failure(remote: Remote, job: Job, watch: Watch, code: int, err: bytes, cloc
     hint = "nothing was submitted to YARN: look at the client's own lines above"
     if watch.applications:
         collected = _yarn_logs(remote, what, job.user, clock)
-        parts.append(f"-- the last lines of its logs (yarn logs -applicationId {what}):\n{collected}")
+        parts.append(f"-- its containers' logs (yarn logs -applicationId {what}):\n{collected}")
         hint = f"all of its logs: hcluster exec NAME --instance master -- yarn logs -applicationId {what}"
     return JobFailedError(
         f"the job {what} failed with exit code {code}", exit_code=code, context="\n".join(parts), hint=hint
@@ -175,7 +175,7 @@ def _failure(remote: Remote, job: Job, watch: Watch, code: int, err: bytes, cloc
 
 
 def _yarn_logs(remote: Remote, application: str, user: str, clock: Clock) -> str:
-    """The tail of an application's aggregated logs, which NodeManagers upload after its end, or why there is none."""
+    """What an application's aggregated logs tell; NodeManagers upload them after its end. Or why there is none."""
     words = ["env", f"HADOOP_USER_NAME={hadoop_user(user)}", YARN, "logs", "-applicationId", application]
     ends = clock.now() + _LOG_SECONDS
     while True:
@@ -184,7 +184,7 @@ def _yarn_logs(remote: Remote, application: str, user: str, clock: Clock) -> str
         except HclusterError as cause:
             return cause.message
         if code == 0 and out.strip():
-            return _tail(out.decode(errors="replace"), _LOG_LINES)
+            return container_logs(out.decode(errors="replace"), _LOG_LINES)
         if clock.now() + _LOG_POLL_SECONDS >= ends:
             return f"(none were collected within {_LOG_SECONDS:.0f} s: {_last(err or out)})"
         clock.sleep(_LOG_POLL_SECONDS)

@@ -15,7 +15,7 @@ import pytest
 
 from hcluster.errors import DeadlineError, JobFailedError, NotFoundError, UsageError
 from hcluster.executors import yarn
-from hcluster.executors.client_log import Lines, Watch
+from hcluster.executors.client_log import Lines, Watch, container_logs
 from hcluster.executors.yarn import Job
 from hcluster.model.events import Progress
 from hcluster.remote.session import SshRemote
@@ -121,6 +121,53 @@ def test_lines_come_whole_however_the_bytes_are_cut() -> None:
     whole = [line for byte in text.encode() for line in lines.feed(bytes([byte]))]
     assert whole + list(lines.rest()) == ["a", "bé", "", "last"]
     assert list(lines.rest()) == []
+
+
+def aggregated(kind: str, contents: str, container: str = "container_1_0003_01_000002") -> str:
+    return f"""\
+Container: {container} on ip-10-64-0-32.ec2.internal_8041
+LogAggregationType: AGGREGATED
+====================================================================================
+LogType:{kind}
+LogLastModifiedTime:Sat Nov 21 21:50:22 +0000 2026
+LogLength:{len(contents)}
+LogContents:
+{contents}
+End of LogType:{kind}
+******************************************************************************
+
+"""
+
+
+NOISE = """\
+Nov 21, 2026 9:51:37 PM com.sun.jersey.guice.spi.container.GuiceComponentProviderFactory register
+INFO: Registering org.apache.hadoop.yarn.webapp.GenericExceptionHandler as a provider class
+log4j:WARN Please initialize the log4j system properly.
+"""
+
+
+def test_of_the_containers_logs_the_telling_lines_are_kept() -> None:
+    master = "container_1_0003_01_000001"
+    text = (
+        aggregated("launch_container.sh", "export ERROR=1\n")
+        + aggregated("stderr", NOISE + "Unrecognized option: -Xnonsense\n\nError: Could not create the JVM.\n")
+        + aggregated("stdout", "")
+        + aggregated("stderr", NOISE, master)
+        + aggregated("syslog", "x INFO [main] fine\nx ERROR [main] it broke\nCaused by: y\n", master)
+    )
+    assert container_logs(text, 60).splitlines() == [
+        "container_1_0003_01_000002 on ip-10-64-0-32.ec2.internal, stderr:",
+        "  Unrecognized option: -Xnonsense",
+        "  Error: Could not create the JVM.",
+        "container_1_0003_01_000001 on ip-10-64-0-32.ec2.internal, syslog:",
+        "  x ERROR [main] it broke",
+        "  Caused by: y",
+    ]
+    assert container_logs(text, 2).splitlines() == ["  x ERROR [main] it broke", "  Caused by: y"]
+
+
+def test_containers_without_telling_lines_give_the_end_of_the_text() -> None:
+    assert container_logs("a\nb\nc\n", 2) == "b\nc"
 
 
 @pytest.mark.parametrize(
