@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hcluster.model.names import PLATFORM_KEY, REGISTRY_PREFIX, WAREHOUSE_PREFIX
+from hcluster.model.names import PLATFORM_KEY, WAREHOUSE_PREFIX
 
 _OBJECT_RW = (
     "s3:GetObject",
@@ -27,6 +27,14 @@ def _partition(region: str) -> str:
 
 def _statement(sid: str, actions: Sequence[str], resources: Sequence[str]) -> dict[str, object]:
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
+
+
+def _folders(bucket: str, prefixes: Sequence[str]) -> list[str]:
+    """All below the prefixes, and the objects that S3A looks for where a folder stands: their names without the slash.
+
+    S3 answers a look at a key that may not be read with 403, whether it exists or not, and Hive takes that as it is.
+    """
+    return [f"{bucket}/{name}" for prefix in prefixes for name in (prefix.rstrip("/"), f"{prefix}*")]
 
 
 def _common(bucket: str) -> list[dict[str, object]]:
@@ -53,19 +61,12 @@ def _common(bucket: str) -> list[dict[str, object]]:
 def team_policy(bucket: str, region: str) -> dict[str, object]:
     """The policy of a team's nodes: boot, report, and read and write data; no call of EC2 or IAM."""
     arn = f"arn:{_partition(region)}:s3:::{bucket}"
-    data = [f"{arn}/{prefix}*" for prefix in _TEAM_DATA]
-    return {"Version": "2012-10-17", "Statement": [*_common(arn), _statement("Data", _OBJECT_RW, data)]}
+    data = _statement("Data", _OBJECT_RW, _folders(arn, _TEAM_DATA))
+    return {"Version": "2012-10-17", "Statement": [*_common(arn), data]}
 
 
 def platform_policy(bucket: str, region: str) -> dict[str, object]:
-    """The policy of the platform's node: the metastore makes and removes the folders of tables."""
+    """The policy of the platform's node: the metastore makes and removes the folders of tables, the registry's too."""
     arn = f"arn:{_partition(region)}:s3:::{bucket}"
-    data = [f"{arn}/{prefix}*" for prefix in (WAREHOUSE_PREFIX, "data/", "tmp/", "logs/")]
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            *_common(arn),
-            _statement("Tables", _OBJECT_RW, data),
-            _statement("Registry", ["s3:GetObject"], [f"{arn}/{REGISTRY_PREFIX}*"]),
-        ],
-    }
+    tables = _folders(arn, (WAREHOUSE_PREFIX, "registry/", "data/", "tmp/"))
+    return {"Version": "2012-10-17", "Statement": [*_common(arn), _statement("Tables", _OBJECT_RW, tables)]}

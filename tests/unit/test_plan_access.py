@@ -48,13 +48,15 @@ def test_no_node_can_change_what_nodes_are_told(policy: dict[str, object]) -> No
     assert not allows(policy, "s3:DeleteBucket")
 
 
-def test_jobs_of_a_team_reach_data_and_registry_and_the_platforms_node_only_reads_the_registry() -> None:
+def test_jobs_of_a_team_and_the_metastore_reach_data_and_registry_with_their_folders() -> None:
     team, platform = team_policy("lake", "us-east-1"), platform_policy("lake", "us-east-1")
     key = names.registry_key("a", "l")
     assert allows(team, "s3:PutObject", "data/flights/flights.csv")
     assert allows(team, "s3:PutObject", key)
-    assert allows(platform, "s3:GetObject", key)
-    assert not allows(platform, "s3:PutObject", key)
+    assert allows(platform, "s3:PutObject", key)
+    for policy in (team, platform):
+        assert allows(policy, "s3:GetObject", "warehouse")
+        assert not allows(policy, "s3:GetObject", "warehouses")
 
 
 @pytest.mark.parametrize(
