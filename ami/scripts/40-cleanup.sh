@@ -5,7 +5,7 @@ set -euo pipefail
 echo "## cleaning up"
 rm -f /etc/apt/apt.conf.d/00hcluster-bake /etc/dpkg/dpkg.cfg.d/hcluster-bake /usr/sbin/policy-rc.d
 apt-get clean
-rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old
+rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/puppet/{state,reports,public}
 rm -f /var/cache/hcluster/*.tar.zst /var/cache/hcluster/*.tar.gz /var/cache/hcluster/image.json
 
 # Keys come from EC2 Instance Connect alone. sshd reads this when the next machine boots, so this session can go on.
@@ -13,4 +13,4 @@ install -d -m 0755 /etc/ssh/sshd_config.d
 echo 'AuthorizedKeysFile none' >/etc/ssh/sshd_config.d/00-hcluster-keys.conf
 rm -f /etc/ssh/ssh_host_*_key /etc/ssh/ssh_host_*_key.pub
 rm -f /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys
-rm -f /root/.bash_history /home/*/.bash_history
+rm -f /root/.bash_history /home/*/.bash_history /home/*/.sudo_as_admin_successful

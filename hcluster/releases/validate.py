@@ -68,5 +68,6 @@ def _puppet(words: Sequence[str], paths: Sequence[Path]) -> list[str]:
     if done.returncode == 0:
         return []
     lines = [line.strip() for line in (done.stderr + done.stdout).splitlines()]
-    errors = [line for line in lines if line.startswith("Error:") and "Try 'puppet help" not in line]
+    summaries = ("Error: Try 'puppet help", "Error: Errors while validating")
+    errors = [line for line in lines if line.startswith("Error:") and not line.startswith(summaries)]
     return errors or lines or [f"puppet {' '.join(words)} ended with code {done.returncode}"]
