@@ -28,7 +28,7 @@ def put(
 
     with reporter() as report:
         address = data.put(wire.context(ctx.obj, report), file, key)
-    print(json.dumps({"address": address}) if ctx.obj.output == "json" else address)  # noqa: T201
+    print(json.dumps({"address": address}) if ctx.obj.output == "json" else address)
 
 
 @app.command(epilog="Example: hcluster data cat tmp/demo/part-r-00000")
@@ -52,7 +52,7 @@ def list_(ctx: typer.Context, prefix: Annotated[str, typer.Argument(help="What t
         for key, at in data.listing(wire.context(ctx.obj), prefix)
     )
     if ctx.obj.output == "json":
-        print(json.dumps([{"key": key, "modified": at} for key, at in rows], indent=1))  # noqa: T201
+        print(json.dumps([{"key": key, "modified": at} for key, at in rows], indent=1))
         return
     for key, at in rows:
-        print(f"{at}  {key}")  # noqa: T201
+        print(f"{at}  {key}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 
 from tests.cluster.conftest import Cloud, wait_until
 
@@ -12,7 +11,6 @@ def test_a_node_of_the_base_image_boots_answers_ssh_and_ends_without_a_trace(clo
     before = cloud.inventory()
     client = cloud.client("ec2")
     base = client.describe_images(Filters=[{"Name": "name", "Values": ["debian-12-amd64-*"]}])["Images"][0]
-    start = time.monotonic()
     launched = client.run_instances(ImageId=base["ImageId"], InstanceType="m5.large", MinCount=1, MaxCount=1)
     name = launched["Instances"][0]["InstanceId"]
 
@@ -29,7 +27,6 @@ def test_a_node_of_the_base_image_boots_answers_ssh_and_ends_without_a_trace(clo
     assert node["State"]["Name"] == "running", node.get("StateReason")  # type: ignore[index]
     with socket.create_connection((str(node["PrivateIpAddress"]), 22), timeout=5) as ssh:
         assert ssh.recv(4) == b"SSH-"
-    print(f"one node: {time.monotonic() - start:.1f} s from the call to SSH")
     client.terminate_instances(InstanceIds=[name])
     wait_until("the node ends", lambda: state()["State"]["Name"] == "terminated")  # type: ignore[index]
     wait_until("nothing is left of it", lambda: cloud.inventory() == before)

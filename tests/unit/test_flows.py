@@ -25,24 +25,12 @@ from hcluster.model import names
 from hcluster.model.events import Progress
 from hcluster.model.node import Instance
 from hcluster.model.principal import Principal
-from hcluster.ports import Remote
 from hcluster.spec.cluster import ClusterSpec
 from hcluster.spec.platform import PlatformSpec
 from hcluster.testing import Crash, FakeCloud, NodeScript
 from hcluster.testing.probes import Moment, no_probe
 
 PLATFORM = PlatformSpec(name="test", bucket="hcluster-test", teams=("analytics", "science"))
-
-
-class NoCatalog:
-    """A metastore that remembers what it was asked for."""
-
-    def __init__(self) -> None:
-        self.registries: list[tuple[str, str]] = []
-
-    def ensure_registry(self, remote: Remote, uri: str, bucket: str) -> None:
-        assert remote
-        self.registries.append((uri, bucket))
 
 
 class World:
@@ -55,7 +43,6 @@ class World:
         self.image = self.cloud.images.register("hcluster-hadoop-1", tags=tags)
         self.cloud.store.ensure_bucket({})
         self.cloud.store.put(names.channel_key("stable"), json.dumps({"digest": "d" * 64}).encode())
-        self.catalog = NoCatalog()
         self.told: list[Progress] = []
 
     def context(self, team: str = "analytics", user: str = "ann") -> Context:
@@ -67,7 +54,7 @@ class World:
             store=self.cloud.store,
             checkins=self.cloud.checkins,
             connector=self.cloud.connector,
-            catalog=self.catalog,
+            catalog=self.cloud.catalog,
             clock=self.cloud.clock,
             report=self.told.append,
         )
@@ -98,7 +85,7 @@ def test_platform_up_makes_bucket_groups_roles_and_a_ready_node(world: World) ->
     assert node["phase"] == "ready"
     uri = str(status["metastore_uri"])
     assert uri.startswith("thrift://ip-")
-    assert world.catalog.registries == [(uri, "hcluster-test")]
+    assert world.cloud.catalog.registries == {(uri, "hcluster-test")}
     groups = status["groups"]
     assert isinstance(groups, dict)
     assert set(groups) == {"analytics", "science", "platform"}
