@@ -64,8 +64,11 @@ def build(source: Path, cache: Path, *, report: Report = silent, deadline: float
     target = cache / "dist" / key[:16] / "dist.tar.zst"
     target.parent.mkdir(parents=True, exist_ok=True)
     with (cache / "dist" / ".lock").open("w") as guard:
-        report(Progress(STEP, "waiting for another build of the distribution"))
-        fcntl.flock(guard, fcntl.LOCK_EX)  # the other one has its own deadline
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report(Progress(STEP, "waiting for another build of the distribution"))
+            fcntl.flock(guard, fcntl.LOCK_EX)  # the other one has its own deadline
         built = not target.exists()
         if built:
             lock = source / "checksums.txt"

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 _PREFIX = re.compile(r"^(?:==> |--> | {4})?amazon-ebs[\w.-]*: ?")
 """``==> amazon-ebs.hadoop: `` before each line for people."""
+_NOISE = ("Provisioning with shell script", "Uploading ", "Adding tag", "Creating AMI tags", "Creating snapshot tags")
+"""Of Packer, where our scripts' marks say more, or which take no time."""
 _MARK = "## "
 """Our own scripts' lines that name what they do."""
 _FAILED = re.compile(
@@ -21,8 +23,8 @@ _KEPT = 40
 class Transcript:
     """Fed with lines, it knows where the bake is.
 
-    ``step`` is for people, and stays at the one that failed; ``image`` is "" until there is one; ``errors`` is what made
-    Packer give up. (What a script writes to stderr reaches us as an error, too, and mostly is none.)
+    ``step`` is for people, and stays at the one that failed; ``image`` is "" until there is one; ``errors`` is what
+    made Packer give up. (What a script writes to stderr reaches us as an error, too, and mostly is none.)
     """
 
     step: str = "starting Packer"
@@ -48,6 +50,7 @@ class Transcript:
         return "\n".join([*self._last, *dict.fromkeys(self.errors)])
 
     def _say(self, kind: str, text: str) -> bool:
+        of_the_build = _PREFIX.match(text)
         lines = [line for line in (_PREFIX.sub("", line).rstrip() for line in text.splitlines()) if line]
         if any(_FAILED.search(line) for line in lines):
             self.errors += lines
@@ -57,7 +60,8 @@ class Transcript:
         if kind == "error":
             return False
         marks = [line.removeprefix(_MARK) for line in lines if line.startswith(_MARK)]
-        steps = marks if kind == "message" else lines
+        said = [line for line in lines if of_the_build and not line.startswith(_NOISE)]
+        steps = marks if kind == "message" else said
         if steps and steps[-1] != self.step:
             self.step = steps[-1]
             return True

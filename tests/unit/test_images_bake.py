@@ -13,6 +13,7 @@ import pytest
 
 from hcluster.errors import BakeError, DeadlineError, NotFoundError
 from hcluster.images import bake as baking
+from hcluster.images import distribution, node_tree
 from hcluster.images.bake import Access, Baked, Sources, Wanted
 from hcluster.model import names
 from hcluster.model.events import Progress
@@ -60,9 +61,9 @@ class Scene:
         (folder / "bin" / "packer").chmod(0o755)
         for name in ("dist", "node"):
             (folder / f"{name}.tar.zst").touch()
-        dist = baking.distribution.Distribution(folder / "dist.tar.zst", "0" * 64, built=False)
-        monkeypatch.setattr(baking.distribution, "build", lambda *_, **__: dist)
-        monkeypatch.setattr(baking.node_tree, "build", lambda *_, **__: folder / "node.tar.zst")
+        dist = distribution.Distribution(folder / "dist.tar.zst", "0" * 64, built=False)
+        monkeypatch.setattr(distribution, "build", lambda *_, **__: dist)
+        monkeypatch.setattr(node_tree, "build", lambda *_, **__: folder / "node.tar.zst")
 
     def bake(self, *, release: bytes = b"release", **options: Any) -> Baked:
         return baking.bake(

@@ -6,6 +6,8 @@ from hcluster.images.transcript import Transcript
 
 LINES = """\
 1700000000,,ui,say,==> amazon-ebs.hadoop: Launching a source AWS instance...
+1700000000,,ui,say,==> amazon-ebs.hadoop: Uploading /a => /b
+1700000000,,ui,say,\\n==> Wait completed after 1 second
 1700000000,,ui,message,    amazon-ebs.hadoop: Instance ID: i-0123
 1700000000,,ui,message,    amazon-ebs.hadoop: ## puppet apply%!(PACKER_COMMA) role::image
 1700000000,,ui,message,    amazon-ebs.hadoop: Notice: Applied\\nNotice: Done
