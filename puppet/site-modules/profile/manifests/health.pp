@@ -14,7 +14,7 @@ class profile::health (
   $hosts = { 'mariadb' => '127.0.0.1' }
   $checks = $units.map |$unit| {
     {
-      'name' => regsubst($unit, '^(hadoop|hive)-', ''),
+      'name' => regsubst($unit, '^hadoop-', ''),
       'unit' => "${unit}.service",
       'host' => $hosts[$unit].lest || { $hcluster::node_ip },
       'port' => $ports[$unit],

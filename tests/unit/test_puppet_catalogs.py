@@ -1,0 +1,148 @@
+"""What Puppet would write on nodes of each role."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+HERE = Path(__file__).parent
+PUPPET = HERE.parents[1] / "puppet"
+PASSWORD = "a'b&c"  # characters that SQL and XML treat apart
+
+pytestmark = pytest.mark.skipif(not shutil.which("puppet"), reason="needs Debian's puppet-agent")
+
+Catalog = dict[str, dict[str, str]]
+
+
+def facts(role: str, folder: Path, **more: object) -> dict[str, object]:
+    values: dict[str, object] = {
+        "platform": "p",
+        "cluster": "c",
+        "team": "t",
+        "role": role,
+        "bucket": "lake",
+        "region": "eu-west-1",
+        "s3_endpoint": "http://10.0.0.1:4566",
+        "master_host": "" if role == "platform" else "ip-10-0-0-9.ec2.internal",
+        "metastore_uri": "thrift://ip-10-0-0-8.ec2.internal:9083",
+        "node_host": "ip-10-0-0-7.ec2.internal",
+        "node_ip": "10.0.0.7",
+        "memory_mib": 1536,
+        "vcpus": 2,
+        "workers": 2,
+        "core_nodes": 2,
+        "data_dirs": ["/mnt/a", "/mnt/b"],
+        "site": {"core-site": {"fs.s3a.threads.max": 7}, "hdfs-site": {"dfs.replication": 1}},
+        **more,
+    }
+    keys: dict[str, object] = {f"hcluster::{key}": value for key, value in values.items()}
+    return keys | {"profile::metastore::secret": str(folder / "secret")}
+
+
+@pytest.fixture(scope="module")
+def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
+    folder = tmp_path_factory.mktemp("puppet")
+    (folder / "secret").write_text(PASSWORD + "\n")
+    nodes = {
+        "master": facts("master", folder, memory_mib=3072),
+        "core": facts("core", folder),
+        "task": facts("task", folder, memory_mib="much"),
+        "platform": facts("platform", folder),
+        "nonsense": facts("core", folder),
+    }
+    hiera = (PUPPET / "hiera.yaml").read_text().replace("datadir: data", f"datadir: {PUPPET / 'data'}")
+    for role, values in nodes.items():
+        (folder / f"{role}.yaml").write_text(json.dumps(values))
+        layer = hiera.replace("/etc/hcluster", str(folder)).replace("node.yaml\n  - name", f"{role}.yaml\n  - name", 1)
+        (folder / f"{role}.hiera.yaml").write_text(layer)
+    command = ["ruby", str(HERE / "puppet_catalogs.rb"), str(PUPPET), str(folder / "%ROLE%.hiera.yaml"), *nodes]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Catalog] = json.loads(done.stdout.splitlines()[-1])
+    return answer
+
+
+def properties(catalog: Catalog, path: str) -> dict[str, str]:
+    root = ET.fromstring(catalog[f"File[{path}]"]["content"])  # noqa: S314 - our own text
+    return {item.findtext("name", ""): item.findtext("value", "") for item in root.iter("property")}
+
+
+def services(catalog: Catalog) -> set[str]:
+    return {ref[8:-1] for ref in catalog if ref.startswith("Service[")}
+
+
+def test_each_role_runs_its_daemons_and_no_others(catalogs: dict[str, Catalog]) -> None:
+    assert services(catalogs["core"]) == {"hadoop-datanode", "hadoop-nodemanager"}
+    assert services(catalogs["platform"]) == {"mariadb", "hive-metastore"}
+    assert services(catalogs["master"]) == {
+        "hadoop-namenode",
+        "hadoop-resourcemanager",
+        "hadoop-historyserver",
+        "hive-server2",
+    }
+
+
+def test_health_names_every_daemon_of_the_node(catalogs: dict[str, Catalog]) -> None:
+    for role in ("master", "core", "platform"):
+        checks = json.loads(catalogs[role]["File[/etc/hcluster/health.json]"]["content"])
+        assert {check["unit"].removesuffix(".service") for check in checks} == services(catalogs[role])
+        assert all(set(check) == {"name", "unit", "host", "port"} for check in checks)
+
+
+def test_the_owners_properties_win_and_are_added(catalogs: dict[str, Catalog]) -> None:
+    assert properties(catalogs["core"], "/etc/hadoop/hdfs-site.xml")["dfs.replication"] == "1"
+    assert properties(catalogs["core"], "/etc/hadoop/core-site.xml")["fs.s3a.threads.max"] == "7"
+
+
+def test_s3_is_reached_by_instance_profile_with_the_magic_committer(catalogs: dict[str, Catalog]) -> None:
+    site = properties(catalogs["master"], "/etc/hadoop/core-site.xml")
+    assert site["fs.s3a.aws.credentials.provider"].endswith("IAMInstanceCredentialsProvider")
+    assert site["fs.s3a.endpoint"] == "http://10.0.0.1:4566"
+    assert site["fs.s3a.committer.name"] == "magic"
+    assert not {"fs.s3a.access.key", "fs.s3a.secret.key"} & set(site)
+
+
+def test_a_small_worker_takes_two_containers(catalogs: dict[str, Catalog]) -> None:
+    yarn = properties(catalogs["core"], "/etc/hadoop/yarn-site.xml")
+    mapred = properties(catalogs["master"], "/etc/hadoop/mapred-site.xml")
+    assert int(yarn["yarn.nodemanager.resource.memory-mb"]) == 2 * int(mapred["mapreduce.map.memory.mb"]) == 1024
+
+
+def test_data_goes_to_every_disk(catalogs: dict[str, Catalog]) -> None:
+    hdfs = properties(catalogs["core"], "/etc/hadoop/hdfs-site.xml")
+    assert hdfs["dfs.datanode.data.dir"] == "file:///mnt/a/datanode,file:///mnt/b/datanode"
+
+
+def test_only_the_metastore_reads_the_password_of_its_database(catalogs: dict[str, Catalog]) -> None:
+    site = catalogs["platform"]["File[/etc/hive-metastore/metastore-site.xml]"]
+    assert (site["owner"], site["mode"]) == ("hive", "0400")
+    assert (
+        properties(catalogs["platform"], "/etc/hive-metastore/metastore-site.xml")[
+            "javax.jdo.option.ConnectionPassword"
+        ]
+        == PASSWORD
+    )
+    texts = [
+        resource.get("content", "") for ref, resource in catalogs["platform"].items() if "metastore-site" not in ref
+    ]
+    assert not any(PASSWORD in text for text in texts)
+
+
+def test_no_file_is_world_writable_and_none_is_backed_up(catalogs: dict[str, Catalog]) -> None:
+    for role in ("master", "core", "platform"):
+        files = {ref: resource for ref, resource in catalogs[role].items() if ref.startswith("File[")}
+        assert all(resource.get("backup", "false") == "false" for resource in files.values())
+        assert not [ref for ref, resource in files.items() if int(resource.get("mode", "0")[-1]) & 2]
+
+
+def test_a_wrong_fact_of_the_node_is_refused(catalogs: dict[str, Catalog]) -> None:
+    assert "memory_mib" in str(catalogs["task"]["error"])
+
+
+def test_an_unknown_role_is_refused(catalogs: dict[str, Catalog]) -> None:
+    assert "not one of master, core" in str(catalogs["nonsense"]["error"])
