@@ -49,7 +49,6 @@ check: install ## Static checks and fast tests only
 	@shellcheck $$(git ls-files '*.sh' .ci/run)
 	@puppet parser validate puppet
 	@puppet-lint --fail-on-warnings puppet
-	@$(BIN)/python -m hcluster.images.template
 	@$(BIN)/pytest -m "not cluster" --cov
 
 format: .venv/.synced ## Format the Python code

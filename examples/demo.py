@@ -78,11 +78,11 @@ class Demo:
             sys.exit(f"The demo stopped: `hcluster {shlex.join(words)}` ended with code {done.returncode}.")
         return done.stdout or ""
 
-    def query(self, cluster: str, statement: str) -> list[list[object]]:
-        """Run a statement, show its table, return its rows."""
+    def query(self, cluster: str, statement: str, *, show: bool = True) -> list[list[object]]:
+        """Run a statement, show its rows unless told not to, return them."""
         answer = json.loads(self.run("sql", cluster, statement, "--format", "json", capture=True))
         rows = [list(row.values()) for row in answer] if answer and isinstance(answer[0], dict) else answer
-        for row in rows:
+        for row in rows if show else ():
             print("  " + "  ".join(str(value) for value in row))
         return rows
 
@@ -144,7 +144,7 @@ def results(demo: Demo, cluster: str) -> None:
     check("flights counted by Hive", int(str(demo.query(cluster, "select count(*) from flights")[0][0])), FLIGHTS)
     top = "select carrier, flights from carriers order by flights desc limit 5"
     check("the five largest carriers", demo.query(cluster, top), LARGEST)
-    described = demo.query(cluster, "describe formatted carriers")
+    described = demo.query(cluster, "describe formatted carriers", show=False)
     location = next(str(row[1]).strip() for row in described if str(row[0]).strip() == "Location:")
     check("location of table carriers", location, f"s3a://{BUCKET}/warehouse/carriers")
 
