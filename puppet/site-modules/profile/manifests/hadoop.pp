@@ -69,6 +69,8 @@ class profile::hadoop (
       'dfs.namenode.name.dir'                                     => "file://${data_dirs[0]}/namenode",
       'dfs.datanode.data.dir'                                     => $data_dirs.map |$dir| { "file://${dir}/datanode" }.join(','),
       'dfs.replication'                                           => profile::clamp($hcluster::core_nodes, 1, 3),
+      # Until a DataNode is there nothing can be written: clients shall wait and not fail.
+      'dfs.namenode.safemode.min.datanodes'                       => profile::clamp($hcluster::core_nodes, 0, 1),
       'dfs.namenode.handler.count'                                => profile::clamp($hcluster::workers / 5, 10, 200),
       # There is no node to replace it with.
       'dfs.client.block.write.replace-datanode-on-failure.enable' => $hcluster::core_nodes > 3,
