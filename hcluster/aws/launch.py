@@ -172,6 +172,7 @@ def template_data(request: TemplateRequest) -> dict[str, Any]:
         "IamInstanceProfile": {"Name": request.instance_profile},
         "UserData": base64.b64encode(request.user_data.encode()).decode(),
         "NetworkInterfaces": [interface],
+        "InstanceInitiatedShutdownBehavior": "terminate" if request.end_with_shutdown else "stop",
         # One hop: a container on a node does not get the node's credentials.
         "MetadataOptions": {
             "HttpEndpoint": "enabled",

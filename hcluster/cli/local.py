@@ -24,7 +24,13 @@ Output = Annotated[Literal["table", "json"] | None, typer.Option("--output", hel
 
 @app.command()
 def start(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
-    """Start the cloud, with the instances that ran when it was stopped. Running already: nothing happens."""
+    """Start the cloud, with the instances that ran when it was stopped. Running already: nothing happens.
+
+    \b
+    Examples:
+      hcluster local start
+      hcluster local start --name demo
+    """
     from hcluster.localcloud import control
 
     _show(ctx, output, _with_progress(control.start, name))
@@ -32,7 +38,13 @@ def start(ctx: typer.Context, name: Name = "default", output: Output = None) -> 
 
 @app.command()
 def status(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
-    """Tell whether the cloud runs, and where."""
+    """Tell whether the cloud runs, and where.
+
+    \b
+    Examples:
+      hcluster local status
+      hcluster local status --name demo --output json
+    """
     from hcluster.localcloud import control
 
     _show(ctx, output, control.status(name, _state()))
@@ -40,7 +52,12 @@ def status(ctx: typer.Context, name: Name = "default", output: Output = None) ->
 
 @app.command()
 def stop(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
-    """Shut all nodes down and end the cloud. Its instances, images and objects are kept for the next start."""
+    """Shut all nodes down and end the cloud. Its instances, images and objects are kept for the next start.
+
+    \b
+    Example:
+      hcluster local stop --name demo
+    """
     from hcluster.localcloud import control
 
     _show(ctx, output, _with_progress(control.stop, name))
@@ -53,7 +70,13 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     output: Output = None,
 ) -> None:
-    """Stop the cloud and delete all of it: instances, images, objects. Downloads and the base image stay cached."""
+    """Stop the cloud and delete all of it: instances, images, objects. Downloads and the base image stay cached.
+
+    \b
+    Examples:
+      hcluster local reset --name demo
+      hcluster local reset --name demo --yes
+    """
     from hcluster.localcloud import control
 
     if not yes:

@@ -123,6 +123,8 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         },
         interface=plan.interface,
         disks=plan.disks,
+        # The platform's node keeps the metastore's data: switched off by mistake, it must come back.
+        end_with_shutdown=ground.cluster != names.PLATFORM_CLUSTER,
     )
 
 

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from hcluster.errors import ConflictError, NotFoundError
 from hcluster.model import names
 from hcluster.model.platform import PlatformRecord
+from hcluster.plan.nodes import expires_at
 from hcluster.ports import ObjectStore
+from hcluster.spec.cluster import ClusterSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +65,20 @@ def claim(store: ObjectStore, wanted: Claim) -> Claim:
                 f"`hcluster down {wanted.cluster}`",
                 reference="name-taken",
             ) from None
-        taken_up = replace(wanted, launch=found.launch, created=found.created, attempt=found.attempt)
-        if taken_up.spec != found.spec:
+        over = expired(found, wanted.created)
+        taken_up = (
+            wanted if over else replace(wanted, launch=found.launch, created=found.created, attempt=found.attempt)
+        )
+        if taken_up != found:
             store.put(key, taken_up.body(), if_match=etag)
         return taken_up
     return wanted
+
+
+def expired(held: Claim, now: float) -> bool:
+    """Whether the launch of a claim has outlived the lifetime of its spec, so that its nodes have ended themselves."""
+    end = expires_at(held.created, ClusterSpec.from_json(json.dumps(held.spec)).lifetime)
+    return bool(end) and now >= end
 
 
 def next_attempt(store: ObjectStore, held: Claim) -> Claim:

@@ -133,7 +133,7 @@ def _bring_up(
         tags={**ground.tags, names.TAG_GROUP: "master", "Name": f"{spec.name}-master"},
     )
     plans = group_plans(spec, alive, known, interface)
-    config = node_config(spec, record, master_host=master_host)
+    config = node_config(spec, record, master_host=master_host, created=held.created)
     try:
         instances = launch(ctx, ground, plans, config)
     except CapacityError:

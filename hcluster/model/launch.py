@@ -30,6 +30,8 @@ class TemplateRequest:
     interface: str = ""
     """Id of an interface made before, for the one instance of this template."""
     disks: tuple[Disk, ...] = ()
+    end_with_shutdown: bool = True
+    """Whether a node that powers itself off is terminated (so that nothing of it is paid for) or only stopped."""
 
 
 @dataclass(frozen=True, slots=True)

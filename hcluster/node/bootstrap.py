@@ -19,7 +19,7 @@ from pathlib import Path
 
 from hcluster.errors import HclusterError, NodeFailedError
 from hcluster.model.user_data import UserData
-from hcluster.node import health, machine, release
+from hcluster.node import health, lifetime, machine, release
 from hcluster.node.bucket import Bucket
 from hcluster.node.config import hiera
 from hcluster.node.imds import Identity, Imds
@@ -136,6 +136,7 @@ def prepare(
     # JSON is YAML, and needs no library to be written.
     write(paths.etc / "node.yaml", json.dumps(values, indent=1, sort_keys=True) + "\n")
     write(paths.etc / "role", user_data.role + "\n")
+    lifetime.arrange(shared.get("expires_at"))
     if user_data.role == "platform":
         make_secret(paths.etc / "secrets" / "metastore")
     return shared
@@ -183,6 +184,20 @@ def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
             marks=marks.times,
         )
         return 1
+    return 0
+
+
+def expire(imds: Imds | None = None) -> int:
+    """The end of the lifetime: the master closes the launch's row in the registry, then the machine powers off."""
+    try:
+        identity = (imds or Imds()).identity()
+        user_data = UserData.parse(identity.user_data)
+        if user_data.role == "master":
+            bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
+            bucket.close_row(user_data.cluster, user_data.launch, time.time())
+    finally:
+        # Whatever went wrong before: what nobody asked to keep must not go on to cost.
+        subprocess.run(["systemctl", "poweroff"], check=False, timeout=60)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from hcluster.errors import DeniedError, IntegrityError, NotFoundError, UnreachableError
@@ -59,6 +60,14 @@ class Bucket:
                 context=f"expected {sha256}\nfound    {found}",
             )
         return body
+
+    def close_row(self, cluster: str, launch: str, at: float) -> None:
+        """Write the end of a launch's lifetime into its row of ``hcluster.clusters``."""
+        key = names.registry_key(cluster, launch)
+        row = json.loads(self._client.get_object(Bucket=self.name, Key=key)["Body"].read())
+        ended = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+        row |= {"state": "ended", "ended": ended, "ended_by": "lifetime"}
+        self._client.put_object(Bucket=self.name, Key=key, Body=(json.dumps(row, sort_keys=True) + "\n").encode())
 
     def check_in(self, cluster: str, instance: str, phase: str, body: Mapping[str, object]) -> None:
         """Report a phase; repeating it overwrites."""

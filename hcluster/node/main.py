@@ -6,10 +6,11 @@ import sys
 
 from hcluster.errors import HclusterError
 
-USAGE = """usage: hcluster-node bootstrap | converge | health
+USAGE = """usage: hcluster-node bootstrap | converge | health | expire
 
   bootstrap   from a booted machine to a member of its cluster (at each boot)
   converge    apply the pinned Puppet release again (by a timer)
+  expire      end this node, its lifetime is over
   health      wait until this node's daemons are up, print when each was
 """
 
@@ -27,6 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
             from hcluster.node.bootstrap import converge
 
             return converge()
+        if verb == "expire":
+            from hcluster.node.bootstrap import expire
+
+            return expire()
         if verb == "health":
             from hcluster.node import health
             from hcluster.node.bootstrap import HEALTH_SECONDS, Paths

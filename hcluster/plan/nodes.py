@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hcluster.model.names import PLATFORM_CLUSTER
 from hcluster.model.platform import PlatformRecord
+from hcluster.spec.base import STANDING
 from hcluster.spec.cluster import ClusterSpec
 
 DATA_DIRS = ("/var/lib/hadoop",)
@@ -13,10 +14,16 @@ PLATFORM_TEAM = PLATFORM_CLUSTER
 """The platform's node belongs to no team of the platform."""
 
 
-def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str) -> dict[str, object]:
+def expires_at(created: float, lifetime: int) -> int:
+    """The epoch second at which every node of a launch ends itself, 0 for never. ``lifetime``: seconds, or STANDING."""
+    return 0 if lifetime == STANDING else int(created) + lifetime
+
+
+def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str, created: float) -> dict[str, object]:
     """The object at ``names.node_config_key``, as ``hcluster.node.config.hiera`` reads it.
 
-    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first.
+    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first;
+    ``created`` is when the launch began, in epoch seconds.
     """
     return {
         "platform": record.name,
@@ -28,6 +35,7 @@ def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str) 
         "metastore_uri": record.metastore_uri,
         "workers": spec.core.count + spec.task.count,
         "core_nodes": spec.core.count,
+        "expires_at": expires_at(created, spec.lifetime),
         "data_dirs": list(DATA_DIRS),
         "site": {file: dict(properties) for file, properties in spec.site.items()},
         "bootstrap": [
@@ -48,6 +56,7 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
         "metastore_uri": record.metastore_uri or f"thrift://{node_host}:9083",
         "workers": 0,
         "core_nodes": 0,
+        "expires_at": 0,
         "data_dirs": list(DATA_DIRS),
         "site": {},
         "bootstrap": [],

@@ -195,7 +195,7 @@ class ClusterSpec(Schema):
     lifetime: Lifetime = Field(
         default=STANDING,
         description="`standing`, or how long it lives after its launch, such as 4h.",
-        json_schema_extra=live("the end is computed from the launch and the lifetime, whenever it is asked for"),
+        json_schema_extra=replace_nodes("each node ends itself at the moment that it was told when it was launched"),
     )
     master: MasterGroup = Field(default_factory=MasterGroup, description="The master node.")
     core: CoreGroup = Field(default_factory=CoreGroup, description="Workers with HDFS.")

@@ -218,6 +218,17 @@ def test_a_shortage_keeps_what_was_launched_and_the_next_up_asks_anew(world: Wor
     assert up.up(world.context(), flights()).ready_nodes == 3
 
 
+def test_a_launch_whose_lifetime_is_over_is_followed_by_a_new_one(world: World) -> None:
+    first = up.up(world.context(), flights(lifetime="1h"))
+    assert first.created is not None
+    for node in first.nodes:
+        world.cloud.compute.end(node.instance.id, "Client.InstanceInitiatedShutdown")
+    world.cloud.clock.sleep(3600)
+    second = up.up(world.context(), flights(lifetime="1h"))
+    assert second.launch != first.launch
+    assert (second.state, len(second.nodes)) == ("ready", 3)
+
+
 def test_down_twice_is_fine_and_closes_the_row(world: World) -> None:
     launch = up.up(world.context(), flights()).launch
     result = down_flow.down(world.context(), "flights")

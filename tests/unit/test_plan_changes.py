@@ -23,7 +23,7 @@ def test_equal_specs_have_no_changes() -> None:
     [
         ({"name": "b"}, "name", "refused"),
         ({"team": "u"}, "team", "refused"),
-        ({"lifetime": "4h"}, "lifetime", "live"),
+        ({"lifetime": "4h"}, "lifetime", "replace-nodes"),
         ({"core": {"count": 4}}, "core.count", "live"),
         ({"core": {"count": 2}}, "core.count", "refused"),
         ({"core": {"count": 3, "types": ["r5.large"]}}, "core.types", "replace-nodes"),

@@ -1,0 +1,33 @@
+"""A launch with a lifetime: each of its nodes ends itself, whether or not anybody is there to ask for it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from hcluster.errors import NodeFailedError
+
+UNIT = "hcluster-lifetime"
+PROGRAM = "/usr/local/bin/hcluster-node"
+
+
+def command(expires_at: int, now: float) -> list[str]:
+    """The command that lets systemd end this node when its time has come; at once when it has passed. Pure."""
+    seconds = max(1, int(expires_at - now))
+    return ["systemd-run", "--quiet", f"--unit={UNIT}", f"--on-active={seconds}", PROGRAM, "expire"]
+
+
+def arrange(expires_at: object) -> None:
+    """Arrange the end; nothing for a standing cluster, nor when it is arranged already in this boot.
+
+    Raises:
+        NodeFailedError: systemd refused, and a node that may live for ever would cost for ever.
+    """
+    if not isinstance(expires_at, int) or not expires_at:
+        return
+    known = subprocess.run(["systemctl", "is-active", "--quiet", f"{UNIT}.timer"], check=False, timeout=20)
+    if known.returncode == 0:
+        return
+    done = subprocess.run(command(expires_at, time.time()), capture_output=True, text=True, check=False, timeout=20)
+    if done.returncode != 0:
+        raise NodeFailedError("the end of this node's lifetime cannot be arranged", context=done.stderr)

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from hcluster.node.lifetime import arrange, command
+from hcluster.plan.nodes import expires_at
+
+
+def test_a_node_ends_itself_when_its_lifetime_is_over() -> None:
+    assert command(1_000_600, 1_000_000.0)[-3:] == ["--on-active=600", "/usr/local/bin/hcluster-node", "expire"]
+
+
+def test_a_node_that_boots_too_late_ends_at_once() -> None:
+    assert "--on-active=1" in command(1_000, 2_000.0)
+
+
+def test_a_standing_cluster_arranges_nothing() -> None:
+    assert expires_at(1_000.0, 0) == 0
+    arrange(0)
+    arrange(None)
+
+
+def test_the_end_is_the_launch_and_the_lifetime() -> None:
+    assert expires_at(1_000.5, 3_600) == 4_600
