@@ -80,10 +80,12 @@ def test_mapreduce_over_s3a_commits_with_the_magic_committer_on_both_workers(hcl
 
 
 def test_a_failing_job_ends_with_its_own_exit_code_and_shows_its_logs(hcluster: Hcluster, first: str) -> None:
-    target = f"s3a://{BUCKET}/tmp/nothing"
-    words = ("job", "run", first, "--jar", "examples", "--class", "wordcount", "--", "s3a://nobodys-bucket/x", target)
+    options = ("-D", "mapreduce.map.java.opts=-Xnosuchoption", "-D", "mapreduce.map.maxattempts=1")
+    source, target = f"s3a://{BUCKET}/data/animals/animals.csv", f"s3a://{BUCKET}/tmp/nothing"
+    words = ("job", "run", first, "--jar", "examples", "--class", "wordcount", "--", *options, source, target)
     failed = hcluster(*words, code=1)
-    assert "nobodys-bucket" in failed.stderr
+    assert "application_" in failed.stderr
+    assert "Unrecognized option: -Xnosuchoption" in failed.stderr
 
 
 def test_hive_writes_a_table_to_s3_and_says_what_is_wrong_with_a_statement(hcluster: Hcluster, first: str) -> None:
