@@ -61,10 +61,18 @@ class Compute(Protocol):
         """Delete roles and profiles whose name starts with ``hcluster-`` and which carry ``tags``; how many."""
 
     def ensure_interface(
-        self, *, subnet: str, groups: Sequence[str], description: str, client_token: str, tags: Mapping[str, str]
+        self,
+        *,
+        subnet: str,
+        groups: Sequence[str],
+        description: str,
+        client_token: str,
+        tags: Mapping[str, str],
+        more_tags: Mapping[str, str] | None = None,
     ) -> tuple[str, str, str]:
-        """(id, private address, private DNS name) of the interface that carries all ``tags``, made when there is
-        none. Raises CapacityError when the subnet has no free address."""
+        """(id, private address, private DNS name) of the interface that carries all ``tags``, made with ``tags`` and
+        ``more_tags`` when there is none. Raises CapacityError when the subnet has no free address, ConflictError when
+        the token was used for another one."""
 
     def delete_interfaces(self, tags: Mapping[str, str]) -> int:
         """Delete available interfaces with ``tags``, waiting up to 60 s for those still detaching; how many."""
@@ -207,3 +215,10 @@ class Catalog(Protocol):
     def ensure_registry(self, remote: Remote, uri: str, bucket: str) -> None:
         """Make the database ``hcluster`` and its table ``clusters`` when they do not exist. ``uri``: thrift://HOST:PORT.
         Raises UnreachableError."""
+
+    def dump(self, remote: Remote) -> bytes:
+        """The whole database of the metastore that runs on the node of ``remote``, compressed. Raises
+        RemoteCommandError."""
+
+    def restore(self, remote: Remote, body: bytes) -> None:
+        """Replace that database by a dump and start the metastore anew. Raises RemoteCommandError."""

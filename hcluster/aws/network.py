@@ -71,10 +71,18 @@ class Network(Part):
         return sum(self._delete_group(record) for record in groups)
 
     def ensure_interface(
-        self, *, subnet: str, groups: Sequence[str], description: str, client_token: str, tags: Mapping[str, str]
+        self,
+        *,
+        subnet: str,
+        groups: Sequence[str],
+        description: str,
+        client_token: str,
+        tags: Mapping[str, str],
+        more_tags: Mapping[str, str] | None = None,
     ) -> tuple[str, str, str]:
-        """(id, private address, private DNS name) of the interface that carries all ``tags``, made when there is
-        none. Raises CapacityError when the subnet has no free address."""
+        """(id, private address, private DNS name) of the interface that carries all ``tags``, made with ``tags`` and
+        ``more_tags`` when there is none. Raises CapacityError when the subnet has no free address, ConflictError when
+        the token was used for another one."""
         demand_tags(tags, "finding an interface")
         found = next(iter(self._interfaces(tags)), None)
         if found is None:
@@ -84,7 +92,7 @@ class Network(Part):
                     Groups=list(groups),
                     Description=description,
                     ClientToken=client_token,
-                    TagSpecifications=tag_specifications(tags, "network-interface"),
+                    TagSpecifications=tag_specifications({**tags, **(more_tags or {})}, "network-interface"),
                 )
             found = answer["NetworkInterface"]
         address = str(found["PrivateIpAddress"])

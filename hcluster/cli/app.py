@@ -104,8 +104,9 @@ def root(
     \b
     First steps on this machine alone:
       hcluster local start --name demo
-      hcluster --platform examples/platform.yaml platform up
-      hcluster --platform examples/platform.yaml up examples/flights.yaml
+      export HCLUSTER_PLATFORM=examples/platform.yaml HCLUSTER_TEAM=analytics
+      hcluster ami bake && hcluster puppet publish && hcluster platform up
+      hcluster up examples/flights.yaml
     """
     if output not in ("table", "json"):
         raise typer.BadParameter(f"{output!r} is not one of table, json", param_hint="--output")

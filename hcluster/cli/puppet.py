@@ -31,7 +31,7 @@ def publish(
     """Validate puppet/, upload it and move a channel to it.
 
     A release is addressed by the SHA-256 of its bytes. Clusters pin the release that their channel names when they
-    start; running ones keep theirs until `hcluster up` is run on them again. Nothing changed: nothing is done.
+    start; running nodes keep theirs. Nothing changed: nothing is done.
 
     \b
     Examples:

@@ -43,9 +43,14 @@ def down(ctx: Context, name: str) -> DownResult:
     removed = remove(ctx, tags, found)
     if held:
         _close(ctx, held[0])
-    ctx.store.delete_prefix(names.checkins_prefix(name))
-    # Last, so that until everything else is gone the name stays taken and `down` can be repeated.
-    ctx.store.delete(names.spec_key(name))
+    try:
+        ctx.store.delete_prefix(names.checkins_prefix(name))
+        # Last, so that until everything else is gone the name stays taken and `down` can be repeated.
+        ctx.store.delete(names.spec_key(name))
+    except NotFoundError:
+        ctx.report(
+            Progress("bucket", f"bucket {ctx.store.bucket} is gone, and with it the cluster's records", state="ok")
+        )
     return DownResult(name, removed.terminated, removed.interfaces, removed.templates, removed.volumes)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from hcluster.errors import NotFoundError
 from hcluster.flows.context import Context
 from hcluster.flows.gather import gather
-from hcluster.flows.records import Claim, read_claim
+from hcluster.flows.records import Claim, claimed, read_claim
 from hcluster.flows.waiting import latest_phase, platform_tag
 from hcluster.model import names
 from hcluster.model.node import CheckIn, Instance
@@ -17,12 +17,15 @@ from hcluster.plan.state import cluster_state
 
 
 def clusters(ctx: Context) -> list[ClusterView]:
-    """All clusters of the platform that have nodes, by name: one listing of instances, then two calls a cluster."""
+    """All clusters of the platform by name, also those that are claimed and have no nodes.
+
+    One listing of instances, then a few calls a cluster; none that grows with the nodes but listings.
+    """
     found: dict[str, list[Instance]] = {}
     for node in ctx.compute.instances(platform_tag(ctx)):
         found.setdefault(node.tags.get(names.TAG_CLUSTER, ""), []).append(node)
-    wanted = sorted(name for name in found if name and name != names.PLATFORM_CLUSTER)
-    return gather([lambda name=name: _view(ctx, name, found[name]) for name in wanted])  # type: ignore[misc]
+    wanted = sorted((set(found) | set(claimed(ctx.store))) - {"", names.PLATFORM_CLUSTER})
+    return gather([lambda name=name: _view(ctx, name, found.get(name, [])) for name in wanted])  # type: ignore[misc]
 
 
 def show(ctx: Context, name: str) -> ClusterView:

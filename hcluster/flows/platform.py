@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from hcluster.errors import ConflictError, HclusterError, NotFoundError
+from hcluster.errors import ConflictError, HclusterError, NotFoundError, UsageError
 from hcluster.flows.context import Context
 from hcluster.flows.down import remove
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import node_views
 from hcluster.flows.reach import master
-from hcluster.flows.records import read_platform, write_platform
+from hcluster.flows.records import claimed, launch_id, read_platform, write_platform
 from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
 from hcluster.model import names
 from hcluster.model.events import Progress
@@ -20,10 +21,6 @@ from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import DownResult
 from hcluster.plan.access import platform_policy, team_policy
 from hcluster.plan.nodes import platform_node_config
-
-METASTORE_PORT = 9083
-LAUNCH = "standing"
-"""The platform node has one launch for its whole life."""
 
 
 def prepare(ctx: Context) -> PlatformRecord:
@@ -70,6 +67,7 @@ def prepare(ctx: Context) -> PlatformRecord:
         network=cidrs,
         subnets=subnets,
         metastore_uri=ctx.platform.metastore.external,
+        metastore_external=bool(ctx.platform.metastore.external),
         groups=groups,
         profiles=profiles,
     )
@@ -98,29 +96,51 @@ def up(ctx: Context, *, timeout: float = 600) -> PlatformRecord:
 
     Raises:
         NotFoundError: no network, image or Puppet release.
+        UsageError: the metastore was moved in or out.
         NodeFailedError, DeadlineError: the platform node did not come up.
     """
-    record = prepare(ctx)
-    # Written before the node exists: from here on, publishing, doctor and `down` know what there is.
-    record = _keep_metastore(ctx, record)
-    node, record = _platform_node(ctx, record, timeout)
-    remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
     try:
-        ctx.catalog.ensure_registry(remote, record.metastore_uri, ctx.store.bucket)
-    finally:
-        remote.close()
+        # The record is written before the node exists: from here on, doctor and `down` know what there is.
+        record = _take_up(ctx, prepare(ctx))
+        node, record = _platform_node(ctx, record, timeout)
+        remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
+        try:
+            ctx.catalog.ensure_registry(remote, record.metastore_uri, ctx.store.bucket)
+        finally:
+            remote.close()
+    except HclusterError as cause:
+        lines = [cause.hint] if cause.hint else []
+        lines += ["continue: the same `hcluster platform up` again", "remove: `hcluster platform down`"]
+        cause.hint = "\n".join(lines)
+        raise
     ctx.report(Progress("registry", "table hcluster.clusters", state="ok"))
     return record
 
 
-def _keep_metastore(ctx: Context, record: PlatformRecord) -> PlatformRecord:
+def _take_up(ctx: Context, record: PlatformRecord) -> PlatformRecord:
+    """Join what was just made with what an earlier ``up`` of this platform wrote, and store it.
+
+    Raises:
+        UsageError: the metastore was moved in or out, and tables would be left behind.
+    """
     try:
         earlier = read_platform(ctx.store)
     except NotFoundError:
-        earlier = record
+        earlier = replace(record, launch=launch_id(ctx.clock.now()))
+    if earlier.metastore_external != record.metastore_external or (
+        record.metastore_external and earlier.metastore_uri != record.metastore_uri
+    ):
+        raise UsageError(
+            f"platform {ctx.platform.name} uses the metastore {earlier.metastore_uri or 'of its own node'}; "
+            "`metastore.external` cannot be changed",
+            hint="tables would be left behind: move them, then make another platform",
+            reference="change-refused",
+        )
     kept = replace(
         record,
-        metastore_uri=record.metastore_uri or earlier.metastore_uri,
+        launch=earlier.launch,
+        attempt=earlier.attempt,
+        metastore_uri=earlier.metastore_uri,
         metastore_node=earlier.metastore_node,
     )
     write_platform(ctx.store, kept)
@@ -128,8 +148,9 @@ def _keep_metastore(ctx: Context, record: PlatformRecord) -> PlatformRecord:
 
 
 def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tuple[Instance, PlatformRecord]:
-    alive = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER})
-    alive = _without_failed(ctx, alive)
+    own = {**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
+    known = ctx.compute.instances(own, alive_only=False)
+    alive = _without_failed(ctx, known)
     if alive and alive[0].id == record.metastore_node:
         wait_ready(ctx, names.PLATFORM_CLUSTER, [alive[0].id], timeout=timeout)
         ctx.report(Progress("nodes", f"platform node {alive[0].id} is ready", 1, 1, "ok"))
@@ -137,25 +158,31 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
     image, release = gather(
         [lambda: resolve_image(ctx, ctx.platform.images.name), lambda: pin_release(ctx, ctx.platform.puppet.channel)]
     )
-    tags = _node_tags(ctx)
+    if not alive:
+        # Counted before the call: each node that is asked for is another one, also after the last was lost.
+        record = replace(record, attempt=record.attempt + 1)
+        write_platform(ctx.store, record)
+    tags = {**own, names.TAG_LAUNCH: record.launch, names.TAG_TEAM: names.PLATFORM_CLUSTER}
     interface, _, host = ctx.compute.ensure_interface(
         subnet=record.subnets[0],
         groups=[record.groups[names.PLATFORM_CLUSTER]],
         description=f"platform node of hcluster platform {ctx.platform.name}",
-        client_token=f"hc-{ctx.platform.name}-platform",
-        tags={**tags, names.TAG_GROUP: "platform"},
+        client_token=f"hc-{ctx.platform.name}-{record.launch}",
+        tags={**own, names.TAG_GROUP: "platform"},
+        more_tags={**tags, "Name": f"{ctx.platform.name}-platform"},
     )
-    uri = ctx.platform.metastore.external or f"thrift://{host}:{METASTORE_PORT}"
-    record = replace(record, metastore_uri=uri)
+    config = platform_node_config(record, node_host=host)
+    record = replace(record, metastore_uri=str(config["metastore_uri"]))
     ground = Ground(
         cluster=names.PLATFORM_CLUSTER,
-        launch=LAUNCH,
+        launch=record.launch,
         image=image,
         profile=record.profiles[names.PLATFORM_CLUSTER],
         security_group=record.groups[names.PLATFORM_CLUSTER],
         subnets=record.subnets,
         release=release,
-        tags=tags,
+        tags={**tags, names.TAG_OWNER: ctx.principal.user},
+        attempt=record.attempt,
     )
     plan = GroupPlan(
         group="platform",
@@ -165,18 +192,43 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
         market="on-demand",
         disks=(),
         alive=tuple(node.id for node in alive),
+        known=tuple(node.id for node in known),
         interface=interface,
     )
-    instances = launch(ctx, ground, [plan], platform_node_config(record, node_host=host))
+    instances = launch(ctx, ground, [plan], config)
     wait_ready(ctx, names.PLATFORM_CLUSTER, instances, timeout=timeout)
     ctx.report(Progress("nodes", f"platform node {instances[0]} is ready", 1, 1, "ok"))
+    node = master(ctx, names.PLATFORM_CLUSTER)
+    if not alive:
+        _restore(ctx, node, record)
     record = replace(record, metastore_node=instances[0])
     write_platform(ctx.store, record)
-    return master(ctx, names.PLATFORM_CLUSTER), record
+    return node, record
 
 
-def _without_failed(ctx: Context, alive: list[Instance]) -> list[Instance]:
+def _restore(ctx: Context, node: Instance, record: PlatformRecord) -> None:
+    """Give a new node the metastore that an earlier ``down`` kept."""
+    if record.metastore_external:
+        return
+    try:
+        dump, _ = ctx.store.get(names.METASTORE_DUMP_KEY)
+    except NotFoundError:
+        return
+    ctx.report(Progress("metastore", "restoring the metastore"))
+    remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
+    try:
+        ctx.catalog.restore(remote, dump)
+    finally:
+        remote.close()
+    ctx.report(Progress("metastore", f"metastore restored ({len(dump) >> 10} KiB)", state="ok"))
+
+
+def _without_failed(ctx: Context, known: Sequence[Instance]) -> list[Instance]:
     """A platform node that reported a failure holds no data yet (it never was ready): end and replace it."""
+    going = [node for node in known if node.state == "shutting-down"]
+    if going:
+        wait_gone(ctx, going)
+    alive = [node for node in known if node.alive]
     checkins = ctx.checkins.listed(names.PLATFORM_CLUSTER) if alive else {}
     failed = []
     for node in alive:
@@ -188,17 +240,6 @@ def _without_failed(ctx: Context, alive: list[Instance]) -> list[Instance]:
         ctx.compute.terminate([node.id for node in failed])
         wait_gone(ctx, failed)
     return [node for node in alive if node not in failed]
-
-
-def _node_tags(ctx: Context) -> dict[str, str]:
-    return {
-        **platform_tag(ctx),
-        names.TAG_CLUSTER: names.PLATFORM_CLUSTER,
-        names.TAG_LAUNCH: LAUNCH,
-        names.TAG_TEAM: names.PLATFORM_CLUSTER,
-        names.TAG_OWNER: ctx.principal.user,
-        "Name": f"{ctx.platform.name}-platform",
-    }
 
 
 def status(ctx: Context) -> dict[str, object]:
@@ -223,28 +264,53 @@ def status(ctx: Context) -> dict[str, object]:
 
 
 def down(ctx: Context, *, delete_data: bool) -> DownResult:
-    """End the platform node and remove groups and roles; the bucket stays unless ``delete_data``.
+    """End the platform node and remove groups and roles. Bucket and metastore are kept unless ``delete_data``: the
+    metastore's database is dumped into the bucket, and the next ``up`` restores it.
 
     Raises:
-        ConflictError: clusters still run on it.
+        ConflictError: clusters still run on it, or their names are still claimed.
+        RemoteCommandError, UnreachableError: the metastore could not be dumped; nothing was removed.
     """
     found = ctx.compute.instances(platform_tag(ctx), alive_only=False)
-    clusters = sorted(
-        {node.tags.get(names.TAG_CLUSTER, "") for node in found if node.alive} - {names.PLATFORM_CLUSTER, ""}
-    )
+    running = {node.tags.get(names.TAG_CLUSTER, "") for node in found if node.alive}
+    clusters = sorted((running | set(claimed(ctx.store))) - {names.PLATFORM_CLUSTER, ""})
     if clusters:
         raise ConflictError(
-            f"clusters still run on platform {ctx.platform.name}: {', '.join(clusters)}",
+            f"clusters still stand on platform {ctx.platform.name}: {', '.join(clusters)}",
             hint="\n".join(f"hcluster down {name}" for name in clusters),
             reference="platform-in-use",
         )
-    own = {**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
-    removed = remove(ctx, own, [node for node in found if node.tags.get(names.TAG_CLUSTER) == names.PLATFORM_CLUSTER])
+    own = [node for node in found if node.tags.get(names.TAG_CLUSTER) == names.PLATFORM_CLUSTER]
+    if not delete_data:
+        _dump(ctx, own)
+    removed = remove(ctx, {**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER}, own)
     ctx.compute.delete_security_groups(platform_tag(ctx))
     ctx.compute.delete_instance_profiles(platform_tag(ctx))
     ctx.report(Progress("teams", "roles and groups removed", state="ok"))
     _forget(ctx, delete_data=delete_data)
     return DownResult(ctx.platform.name, removed.terminated, removed.interfaces, removed.templates, removed.volumes)
+
+
+def _dump(ctx: Context, own: Sequence[Instance]) -> None:
+    """Keep the metastore's database, when a node that was ready serves one."""
+    checkins = ctx.checkins.listed(names.PLATFORM_CLUSTER) if own else {}
+    node = next((one for one in own if one.alive and "ready" in checkins.get(one.id, {})), None)
+    if node is None or read_platform(ctx.store).metastore_external:
+        return
+    ctx.report(Progress("metastore", "keeping the metastore"))
+    try:
+        remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
+        try:
+            dump = ctx.catalog.dump(remote)
+        finally:
+            remote.close()
+    except HclusterError as cause:
+        cause.hint = "\n".join(
+            [line for line in (cause.hint, "nothing was removed; without its tables: `--delete-data`") if line]
+        )
+        raise
+    ctx.store.put(names.METASTORE_DUMP_KEY, dump)
+    ctx.report(Progress("metastore", f"metastore kept in the bucket ({len(dump) >> 10} KiB)", state="ok"))
 
 
 def _forget(ctx: Context, *, delete_data: bool) -> None:
@@ -255,7 +321,6 @@ def _forget(ctx: Context, *, delete_data: bool) -> None:
     try:
         ctx.store.delete_prefix(names.checkins_prefix(names.PLATFORM_CLUSTER))
         ctx.store.delete(names.PLATFORM_KEY)
-    except HclusterError as cause:
-        ctx.report(Progress("bucket", f"bucket {ctx.store.bucket} was not reached: {cause.message}", state="failed"))
+    except NotFoundError:
         return
     ctx.report(Progress("bucket", f"bucket {ctx.store.bucket} keeps its data", state="ok"))

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 
 from hcluster.errors import ConflictError, NotFoundError
+from hcluster.flows.gather import gather
 from hcluster.model import names
 from hcluster.model.platform import PlatformRecord
 from hcluster.plan.nodes import expires_at
@@ -73,6 +77,24 @@ def claim(store: ObjectStore, wanted: Claim) -> Claim:
             store.put(key, taken_up.body(), if_match=etag)
         return taken_up
     return wanted
+
+
+def launch_id(now: float) -> str:
+    """A new id, sortable by time; ``now`` in epoch seconds."""
+    return f"{datetime.fromtimestamp(now, UTC).strftime('%Y%m%dt%H%M%S')}-{secrets.token_hex(2)}"
+
+
+def claimed(store: ObjectStore) -> list[str]:
+    """Names of clusters that are claimed, with or without nodes; one call for each name that ever was.
+
+    A bucket that does not exist holds none.
+    """
+    try:
+        folders = [name for name in store.folders("clusters/") if name != names.PLATFORM_CLUSTER]
+    except NotFoundError:
+        return []
+    held = gather([partial(read_claim, store, name) for name in folders])
+    return [name for name, one in zip(folders, held, strict=True) if one]
 
 
 def expired(held: Claim, now: float) -> bool:

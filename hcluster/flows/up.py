@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from contextlib import suppress
 
 from hcluster.errors import CapacityError, DeniedError, HclusterError, NotFoundError, UsageError
 from hcluster.flows.context import Context
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import show
-from hcluster.flows.records import Claim, claim, next_attempt, read_claim, read_platform
-from hcluster.flows.registry import ready_row
+from hcluster.flows.records import Claim, claim, launch_id, next_attempt, read_claim, read_platform
+from hcluster.flows.registry import grown_row, ready_row
 from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
 from hcluster.model import names
 from hcluster.model.events import Progress
@@ -88,12 +87,11 @@ def cluster_tags(ctx: Context, spec: ClusterSpec, held: Claim) -> dict[str, str]
 
 def _claim(ctx: Context, spec: ClusterSpec) -> Claim:
     now = ctx.clock.now()
-    stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dt%H%M%S")
     wanted = Claim(
         cluster=spec.name,
         team=spec.team,
         owner=spec.owner or ctx.principal.user,
-        launch=f"{stamp}-{secrets.token_hex(2)}",
+        launch=launch_id(now),
         created=now,
         spec=json.loads(spec.to_json()),
     )
@@ -130,7 +128,9 @@ def _bring_up(
         groups=[ground.security_group],
         description=f"master of hcluster cluster {spec.name}",
         client_token=f"hc-{held.launch}-master",
-        tags={**ground.tags, names.TAG_GROUP: "master", "Name": f"{spec.name}-master"},
+        # Not by all tags: those of the spec may have changed since it was made.
+        tags={**platform_tag(ctx), names.TAG_CLUSTER: spec.name, names.TAG_GROUP: "master"},
+        more_tags={**ground.tags, "Name": f"{spec.name}-master"},
     )
     plans = group_plans(spec, alive, known, interface)
     config = node_config(spec, record, master_host=master_host, created=held.created)
@@ -192,8 +192,10 @@ def _healthy(ctx: Context, cluster: str, known: Sequence[Instance]) -> list[Inst
 
 
 def _register(ctx: Context, held: Claim, view: ClusterView, ground: Ground) -> None:
-    """Write the launch's record and its row of ``hcluster.clusters``."""
+    """Write the launch's record and its row of ``hcluster.clusters``; what the first ``up`` wrote of it stays true."""
     row = ready_row(held, view, image=ground.image, release=ground.release, now=ctx.clock.now())
+    with suppress(NotFoundError):
+        row = grown_row(ctx.store.get(names.launch_key(held.cluster, held.launch))[0], row)
     gather(
         [
             lambda: ctx.store.put(names.launch_key(held.cluster, held.launch), row),

@@ -38,8 +38,6 @@ def wait_ready(ctx: Context, cluster: str, instances: Sequence[str], *, timeout:
             raise _failure(ctx, cluster, failed)
         ready = [name for name, checkin in phases.items() if checkin and checkin.phase == "ready"]
         ctx.report(Progress("nodes", _summary(phases), len(ready), len(wanted)))
-        if len(ready) == len(wanted):
-            return
         known = {instance.id: instance for instance in ctx.compute.instances(tags, alive_only=False)}
         ended = [known[name] for name in sorted(wanted) if name in known and not known[name].alive]
         if ended:
@@ -47,6 +45,8 @@ def wait_ready(ctx: Context, cluster: str, instances: Sequence[str], *, timeout:
                 f"{ended[0].id} of cluster {cluster} ended before it was ready: {ended[0].reason or ended[0].state}",
                 context=console_tail(ctx, ended[0].id),
             )
+        if len(ready) == len(wanted):
+            return
         if ctx.clock.now() > end:
             raise _late(ctx, cluster, phases, timeout)
         ctx.clock.sleep(POLL_SECONDS)

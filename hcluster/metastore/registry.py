@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hcluster.metastore import dump
 from hcluster.model.names import REGISTRY_PREFIX
 from hcluster.ports import Remote
 
@@ -75,3 +76,11 @@ class MetastoreCatalog:
 
         with connect(remote, uri) as client:
             ensure_registry(client, bucket)
+
+    def dump(self, remote: Remote) -> bytes:
+        """The metastore's whole database, compressed; raises RemoteCommandError."""
+        return dump.dump(remote)
+
+    def restore(self, remote: Remote, body: bytes) -> None:
+        """Replace the metastore's database and wait until it answers again; raises RemoteCommandError."""
+        dump.restore(remote, body)

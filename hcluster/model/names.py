@@ -65,6 +65,9 @@ def channel_key(channel: str) -> str:
 PLATFORM_KEY = "platform/platform.json"
 """What ``platform up`` made or adopted: see ``hcluster.model.platform.PlatformRecord``."""
 
+METASTORE_DUMP_KEY = "platform/metastore.sql.zst"
+"""The metastore's database, kept by ``platform down`` and restored by the next ``platform up``."""
+
 WAREHOUSE_PREFIX = "warehouse/"
 
 

@@ -19,6 +19,11 @@ class PlatformRecord:
     subnets: tuple[str, ...]
     metastore_uri: str
     """thrift://HOST:9083"""
+    launch: str = ""
+    """Id of this life of the platform, from its first ``up`` to its ``down``."""
+    attempt: int = 0
+    """How many platform nodes this life has asked for."""
+    metastore_external: bool = False
     metastore_node: str = ""
     """Instance id of the platform node, also when the metastore is external."""
     groups: Mapping[str, str] = field(default_factory=dict)

@@ -17,6 +17,19 @@ class InMemoryCatalog(Probed):
         self.reachable = True
         self.registries: set[tuple[str, str]] = set()
         """(metastore, bucket) of every registry that was made."""
+        self.database = b""
+
+    @probed
+    def dump(self, remote: Remote) -> bytes:
+        """What ``database`` holds."""
+        del remote
+        return self.database
+
+    @probed
+    def restore(self, remote: Remote, body: bytes) -> None:
+        """Replace ``database``."""
+        del remote
+        self.database = body
 
     @probed
     def ensure_registry(self, remote: Remote, uri: str, bucket: str) -> None:

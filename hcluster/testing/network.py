@@ -67,6 +67,7 @@ class InMemoryNetwork(Probed):
         self.has_default_vpc = True
         self.groups: dict[str, Group] = {}
         self.interfaces: dict[str, Interface] = {}
+        self._interface_tokens: dict[str, tuple[object, Interface]] = {}
         self._numbers: dict[str, Iterator[int]] = {}
         self._subnets = dict(subnets or {f"subnet-{n:017x}": f"10.64.{16 * n}.0/20" for n in (1, 2, 3)})
 
@@ -122,15 +123,30 @@ class InMemoryNetwork(Probed):
 
     @probed
     def ensure_interface(
-        self, *, subnet: str, groups: Sequence[str], description: str, client_token: str, tags: Mapping[str, str]
+        self,
+        *,
+        subnet: str,
+        groups: Sequence[str],
+        description: str,
+        client_token: str,
+        tags: Mapping[str, str],
+        more_tags: Mapping[str, str] | None = None,
     ) -> tuple[str, str, str]:
-        """(id, private address, private DNS name) of the interface that carries all ``tags``, made when there is
-        none. Raises CapacityError when the subnet has no free address."""
-        del description, client_token
+        """(id, private address, private DNS name) of the interface that carries all ``tags``, made with ``tags`` and
+        ``more_tags`` when there is none. Raises CapacityError when the subnet has no free address, ConflictError when
+        the token was used for another one."""
         demand_tags(tags)
         found = next((one for one in self.interfaces.values() if tags.items() <= one.tags.items()), None)
-        made = found or self.make_interface(subnet, groups, tags)
-        return made.id, made.address, made.dns
+        if found is None:
+            every = {**tags, **(more_tags or {})}
+            asked = (subnet, tuple(groups), description, tuple(sorted(every.items())))
+            known = self._interface_tokens.get(client_token)
+            if known and known[0] != asked:
+                raise ConflictError("the client token was used with other arguments (IdempotentParameterMismatch)")
+            # As with EC2, the same token brings back the same interface, even one that was deleted meanwhile.
+            found = known[1] if known else self.make_interface(subnet, groups, every)
+            self._interface_tokens[client_token] = (asked, found)
+        return found.id, found.address, found.dns
 
     def delete_interfaces(self, tags: Mapping[str, str]) -> int:
         """Delete available interfaces with ``tags``, waiting up to 60 s for those still detaching; how many.
