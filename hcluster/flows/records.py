@@ -17,6 +17,10 @@ from hcluster.plan.nodes import expires_at
 from hcluster.ports import ObjectStore
 from hcluster.spec.cluster import ClusterSpec
 
+WANTED, ENDING = "wanted", "ending"
+"""States of a claim: a cluster to be, and one that is being taken down."""
+MARK_TRIES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -31,6 +35,7 @@ class Claim:
     spec: Mapping[str, object]
     attempt: int = 0
     """Grows when the cloud launched less than it was asked for, so that the next call is a new one for it."""
+    state: str = WANTED
 
     def body(self) -> bytes:
         """As it lies in the bucket."""
@@ -62,6 +67,8 @@ def claim(store: ObjectStore, wanted: Claim) -> Claim:
             store.put(key, wanted.body(), if_none_match=True)
             return wanted
         found, etag = held
+        if found.state == ENDING:
+            raise _ending(found) from None
         if (found.team, found.owner) != (wanted.team, wanted.owner):
             raise ConflictError(
                 f"the name {wanted.cluster} is taken by {found.owner} of team {found.team}",
@@ -101,6 +108,43 @@ def expired(held: Claim, now: float) -> bool:
     """Whether the launch of a claim has outlived the lifetime of its spec, so that its nodes have ended themselves."""
     end = expires_at(held.created, ClusterSpec.from_json(json.dumps(held.spec)).lifetime)
     return bool(end) and now >= end
+
+
+def _ending(held: Claim) -> ConflictError:
+    return ConflictError(
+        f"cluster {held.cluster} is being taken down",
+        hint=f"wait until that is done, or finish it with `hcluster down {held.cluster}`",
+        reference="being-taken-down",
+    )
+
+
+def mark_ending(store: ObjectStore, cluster: str) -> Claim | None:
+    """Mark a claim, so that no ``up`` goes on with the cluster; the claim as it is now, None when there is none."""
+    for _ in range(MARK_TRIES):
+        held = read_claim(store, cluster)
+        if held is None or held[0].state == ENDING:
+            return held[0] if held else None
+        ending = replace(held[0], state=ENDING)
+        try:
+            store.put(names.spec_key(cluster), ending.body(), if_match=held[1])
+        except ConflictError:
+            continue
+        return ending
+    raise ConflictError(
+        f"the record of cluster {cluster} keeps changing under this command",
+        hint="end the other commands that work on it, then run this one again",
+    )
+
+
+def demand_claim(store: ObjectStore, held: Claim) -> None:
+    """Make sure that a launch is still meant to be.
+
+    Raises:
+        ConflictError: the cluster is being taken down, or its name has another holder by now.
+    """
+    found = read_claim(store, held.cluster)
+    if found is None or found[0].launch != held.launch or found[0].state == ENDING:
+        raise _ending(held)
 
 
 def next_attempt(store: ObjectStore, held: Claim) -> Claim:
@@ -151,4 +195,11 @@ def resolve_release(store: ObjectStore, channel: str) -> str:
             hint=f"run `hcluster puppet publish --channel {channel}`",
             reference="no-release",
         ) from cause
-    return str(json.loads(body)["digest"])
+    digest = str(json.loads(body)["digest"])
+    if not any(True for _ in store.list(names.release_key(digest))):
+        raise NotFoundError(
+            f"channel {channel} points to release {digest[:12]}, which is not in bucket {store.bucket}",
+            hint=f"run `hcluster puppet publish --channel {channel}`",
+            reference="no-release",
+        )
+    return digest

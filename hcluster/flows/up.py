@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 
-from hcluster.errors import CapacityError, DeniedError, HclusterError, NotFoundError, UsageError
+from hcluster.errors import DeniedError, HclusterError, NodeFailedError, NotFoundError, UsageError
 from hcluster.flows.context import Context
+from hcluster.flows.down import close
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import show
-from hcluster.flows.records import Claim, claim, launch_id, next_attempt, read_claim, read_platform
+from hcluster.flows.records import (
+    Claim,
+    claim,
+    demand_claim,
+    expired,
+    launch_id,
+    next_attempt,
+    read_claim,
+    read_platform,
+)
 from hcluster.flows.registry import grown_row, ready_row
 from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
 from hcluster.model import names
@@ -97,7 +107,11 @@ def _claim(ctx: Context, spec: ClusterSpec) -> Claim:
     )
     earlier = read_claim(ctx.store, spec.name)
     if earlier and (earlier[0].team, earlier[0].owner) == (wanted.team, wanted.owner):
-        _say_changes(ctx, ClusterSpec.from_json(json.dumps(earlier[0].spec)), spec)
+        if expired(earlier[0], now):
+            ctx.report(Progress("lifetime", f"the lifetime of launch {earlier[0].launch} is over", state="ok"))
+            close(ctx, earlier[0])
+        else:
+            _say_changes(ctx, ClusterSpec.from_json(json.dumps(earlier[0].spec)), spec)
     held = claim(ctx.store, wanted)
     text = f"launch {held.launch}" if held.launch == wanted.launch else f"continuing launch {held.launch}"
     ctx.report(Progress("claim", f"{spec.name} of team {spec.team}: {text}", state="ok"))
@@ -122,7 +136,7 @@ def _bring_up(
     ctx: Context, spec: ClusterSpec, record: PlatformRecord, ground: Ground, held: Claim, timeout: float
 ) -> ClusterView:
     known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
-    alive = _healthy(ctx, spec.name, known)
+    alive = _to_keep(ctx, spec.name, held, known)
     interface, _, master_host = ctx.compute.ensure_interface(
         subnet=record.subnets[0],
         groups=[ground.security_group],
@@ -134,12 +148,16 @@ def _bring_up(
     )
     plans = group_plans(spec, alive, known, interface)
     config = node_config(spec, record, master_host=master_host, created=held.created)
+    demand_claim(ctx.store, held)
     try:
         instances = launch(ctx, ground, plans, config)
-    except CapacityError:
-        next_attempt(ctx.store, held)
+    except HclusterError:
+        # EC2 remembers a token's failure, too: the next call must be a new one for it.
+        with suppress(HclusterError):
+            next_attempt(ctx.store, held)
         raise
     wait_ready(ctx, spec.name, instances, timeout=timeout)
+    demand_claim(ctx.store, held)
     view = show(ctx, spec.name)
     _register(ctx, held, view, ground)
     ctx.report(Progress("nodes", f"{len(instances)} nodes ready", len(instances), len(instances), "ok"))
@@ -171,24 +189,51 @@ def group_plans(
     return plans
 
 
-def _healthy(ctx: Context, cluster: str, known: Sequence[Instance]) -> list[Instance]:
-    """Nodes to keep: those that are there; those that reported a failure are ended first and replaced."""
+def _to_keep(ctx: Context, cluster: str, held: Claim, known: Sequence[Instance]) -> list[Instance]:
+    """Nodes to go on with; those that must be replaced are ended first.
+
+    Raises:
+        NodeFailedError: the master of a cluster that was ready is gone, and with it what HDFS held.
+    """
     going = [node for node in known if node.state == "shutting-down"]
     if going:
         wait_gone(ctx, going)
     alive = [node for node in known if node.alive]
-    if not alive:
-        return []
-    checkins = ctx.checkins.listed(cluster)
-    phases = {node.id: latest_phase(checkins.get(node.id, {})) for node in alive}
-    failed = [node for node in alive if (last := phases[node.id]) and last.phase == "failed"]
-    if failed:
-        ctx.report(Progress("replace", f"replacing {len(failed)} failed nodes"))
-        ctx.compute.terminate([node.id for node in failed])
-        wait_gone(ctx, failed)
-        ctx.report(Progress("replace", f"{len(failed)} failed nodes ended", state="ok"))
-    gone = {node.id for node in failed}
-    return [node for node in alive if node.id not in gone]
+    checkins = ctx.checkins.listed(cluster) if alive else {}
+    last = {node.id: latest_phase(checkins.get(node.id, {})) for node in alive}
+    failed = {node.id for node in alive if (phase := last[node.id]) and phase.phase == "failed"}
+    # Of a launch whose lifetime is over: they would end themselves in a moment.
+    failed |= {node.id for node in alive if node.tags.get(names.TAG_LAUNCH) != held.launch}
+    if _master_lost(known, failed) and len(failed) < len(alive):
+        if _was_ready(ctx, held):
+            raise NodeFailedError(
+                f"cluster {cluster} has lost its master; its HDFS cannot be continued by another one",
+                hint=f"`hcluster down {cluster}`, then `hcluster up` again; tables and data in S3 are kept",
+                reference="no-master",
+            )
+        # Workers that met the lost master's HDFS would refuse a new one.
+        failed = {node.id for node in alive}
+    doomed = [node for node in alive if node.id in failed]
+    if doomed:
+        ctx.report(Progress("replace", f"replacing {len(doomed)} nodes"))
+        ctx.compute.terminate([node.id for node in doomed])
+        wait_gone(ctx, doomed)
+        ctx.report(Progress("replace", f"{len(doomed)} nodes ended, to be replaced", state="ok"))
+    return [node for node in alive if node.id not in failed]
+
+
+def _master_lost(known: Sequence[Instance], failed: Collection[str]) -> bool:
+    """Whether there was a master and none is to be kept. Pure."""
+    masters = [node for node in known if node.tags.get(names.TAG_GROUP) == "master"]
+    return bool(masters) and all(not node.alive or node.id in failed for node in masters)
+
+
+def _was_ready(ctx: Context, held: Claim) -> bool:
+    try:
+        ctx.store.get(names.launch_key(held.cluster, held.launch))
+    except NotFoundError:
+        return False
+    return True
 
 
 def _register(ctx: Context, held: Claim, view: ClusterView, ground: Ground) -> None:

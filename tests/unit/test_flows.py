@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from hcluster.errors import (
     HclusterError,
     NodeFailedError,
     NotFoundError,
+    RemoteCommandError,
     UsageError,
 )
 from hcluster.flows import doctor, listing, platform, reach, up
@@ -26,7 +28,7 @@ from hcluster.model.events import Progress
 from hcluster.model.node import Instance
 from hcluster.model.principal import Principal
 from hcluster.spec.cluster import ClusterSpec
-from hcluster.spec.platform import PlatformSpec
+from hcluster.spec.platform import MetastoreSpec, PlatformSpec
 from hcluster.testing import Crash, FakeCloud, NodeScript
 from hcluster.testing.probes import Moment, no_probe
 
@@ -42,6 +44,7 @@ class World:
         tags = {names.TAG_PLATFORM: "test", names.TAG_IMAGE_NAME: "hadoop"}
         self.image = self.cloud.images.register("hcluster-hadoop-1", tags=tags)
         self.cloud.store.ensure_bucket({})
+        self.cloud.store.put(names.release_key("d" * 64), b"packed")
         self.cloud.store.put(names.channel_key("stable"), json.dumps({"digest": "d" * 64}).encode())
         self.told: list[Progress] = []
 
@@ -110,6 +113,63 @@ def test_platform_down_is_refused_while_clusters_run_and_leaves_nothing_after(wo
     platform.up(ctx)
     platform.down(ctx, delete_data=True)
     assert not ctx.store.exists()
+
+
+def test_platform_down_keeps_the_metastore_and_the_next_up_restores_it(world: World) -> None:
+    world.cloud.catalog.database = b"tables"
+    platform.down(world.context(), delete_data=False)
+    world.cloud.catalog.database = b""
+    platform.up(world.context())
+    assert world.cloud.catalog.database == b"tables"
+
+
+def test_platform_down_that_cannot_keep_the_metastore_removes_nothing(world: World) -> None:
+    before = world.cloud.compute.inventory({names.TAG_PLATFORM: "test"})
+
+    def fail(moment: Moment, name: str) -> None:
+        if (moment, name) == ("before", "catalog.dump"):
+            raise RemoteCommandError("disk full")
+
+    world.cloud.watch(fail)
+    with pytest.raises(RemoteCommandError) as raised:
+        platform.down(world.context(), delete_data=False)
+    assert "nothing was removed" in raised.value.hint
+    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == before
+
+
+def test_a_failed_platform_node_is_replaced_by_the_next_up() -> None:
+    world = World(lambda _: NodeScript.failing("puppet", "no such package"))
+    with pytest.raises(NodeFailedError) as raised:
+        platform.up(world.context())
+    assert "hcluster platform down" in raised.value.hint
+    world.scripts = lambda _: NodeScript()
+    platform.up(world.context())
+    node = platform.status(world.context())["node"]
+    assert isinstance(node, dict)
+    assert node["phase"] == "ready"
+
+
+def test_a_lost_platform_node_is_replaced_by_the_next_up_of_anybody(world: World) -> None:
+    first = platform.up(world.context())
+    world.cloud.compute.end(first.metastore_node, "Server.InternalError")
+    second = platform.up(world.context(user="bob"))
+    assert second.metastore_node != first.metastore_node
+    assert second.metastore_uri == first.metastore_uri
+
+
+def test_a_shortage_of_the_platforms_type_is_over_when_there_is_capacity() -> None:
+    world = World()
+    world.cloud.compute.limit("t3.large")
+    with pytest.raises(CapacityError):
+        platform.up(world.context())
+    world.cloud.compute.limit("t3.large", 1)
+    assert platform.up(world.context()).metastore_node
+
+
+def test_the_metastore_may_not_be_moved_out(world: World) -> None:
+    moved = PLATFORM.model_copy(update={"metastore": MetastoreSpec(external="thrift://elsewhere:9083")})
+    with pytest.raises(UsageError, match="cannot be changed"):
+        platform.up(replace(world.context(), platform=moved))
 
 
 def test_up_makes_a_ready_cluster_with_its_row(world: World) -> None:
@@ -246,23 +306,132 @@ def test_down_of_another_teams_cluster_is_refused(world: World) -> None:
         down_flow.down(world.context(team="science"), "flights")
 
 
-class Cut:
-    """Kills the flow at its n-th moment, counted over all ports."""
+def test_changed_tags_keep_the_master_and_tell_new_workers_of_it(world: World) -> None:
+    first = up.up(world.context(), flights())
+    second = up.up(world.context(), flights(core={"count": 3}, tags={"project": "x"}))
+    assert second.master == first.master
+    assert world.inventory()["interfaces"] == 4
+    configs = [key for key, _ in world.cloud.store.list("clusters/flights/launches/") if key.endswith(".nodes.json")]
+    assert {json.loads(world.cloud.store.get(key)[0])["master_host"] for key in configs} == {first.master}
 
-    def __init__(self, nth: int) -> None:
-        self.left = nth
+
+def test_a_second_up_keeps_what_the_row_says_of_the_first(world: World) -> None:
+    launch = up.up(world.context(), flights()).launch
+    before = json.loads(world.cloud.store.get(names.registry_key("flights", launch))[0])
+    tags = {names.TAG_PLATFORM: "test", names.TAG_IMAGE_NAME: "hadoop"}
+    world.cloud.clock.sleep(60)
+    world.cloud.images.register("hcluster-hadoop-2", tags=tags)
+    up.up(world.context(), flights(core={"count": 3}))
+    after = json.loads(world.cloud.store.get(names.registry_key("flights", launch))[0])
+    assert (after["image"], after["ready"], after["workers"]) == (before["image"], before["ready"], 3)
+
+
+def test_a_cluster_that_lost_its_master_is_not_given_another_one(world: World) -> None:
+    view = up.up(world.context(), flights())
+    world.cloud.compute.end(view.nodes[0].instance.id, "Server.InternalError")
+    with pytest.raises(NodeFailedError, match="lost its master") as raised:
+        up.up(world.context(), flights())
+    assert "hcluster down flights" in raised.value.hint
+
+
+def test_a_master_that_failed_before_it_was_ready_is_replaced_with_its_workers(world: World) -> None:
+    world.scripts = lambda node: (
+        NodeScript() if node.market == "spot" else NodeScript.failing("smoke", "no bucket", at=60.0)
+    )
+    with pytest.raises(NodeFailedError, match="no bucket"):
+        up.up(world.context(), flights())
+    before = {node.id for node in reach.alive(world.context(), "flights")}
+    world.scripts = lambda _: NodeScript()
+    view = up.up(world.context(), flights())
+    assert not before & {node.instance.id for node in view.nodes}
+    assert (view.state, len(view.nodes)) == ("ready", 3)
+
+
+def at_call(wanted: str, action: Callable[[], object]) -> Callable[[Moment, str], None]:
+    """A probe that does something once, right before a call."""
+    left = [action]
+
+    def probe(moment: Moment, name: str) -> None:
+        if (moment, name) == ("before", wanted) and left:
+            left.pop()()
+
+    return probe
+
+
+@pytest.mark.parametrize("call", ["compute.ensure_interface", "compute.ensure_template", "compute.create_fleet"])
+def test_a_down_beside_an_up_stops_it_and_what_it_made_is_found(world: World, call: str) -> None:
+    world.cloud.watch(at_call(call, lambda: down_flow.down(world.context(), "flights")))
+    with pytest.raises(HclusterError):
+        up.up(world.context(), flights())
+    down_flow.down(world.context(), "flights")
+    assert world.inventory() == NOTHING
+
+
+def test_an_up_whose_nodes_boot_while_it_is_taken_down_ends_with_an_error(world: World) -> None:
+    world.cloud.watch(at_call("checkins.listed", lambda: down_flow.down(world.context(), "flights")))
+    with pytest.raises(HclusterError):
+        up.up(world.context(), flights())
+    assert world.inventory() == NOTHING
+
+
+def test_an_up_of_a_cluster_that_is_being_taken_down_is_refused(world: World) -> None:
+    up.up(world.context(), flights())
+
+    def try_up() -> None:
+        with pytest.raises(ConflictError, match="being taken down"):
+            up.up(world.context(), flights())
+
+    world.cloud.watch(at_call("compute.terminate", try_up))
+    down_flow.down(world.context(), "flights")
+    assert world.inventory() == NOTHING
+
+
+def test_a_slow_second_down_leaves_the_next_holders_cluster_alone(world: World) -> None:
+    up.up(world.context(), flights())
+    science = flights(team="science")
+
+    def others() -> None:
+        down_flow.down(world.context(), "flights")
+        up.up(world.context(team="science"), science)
+
+    world.cloud.watch(at_call("compute.delete_templates", others))
+    down_flow.down(world.context(), "flights")
+    shown = listing.show(world.context(), "flights")
+    assert (shown.team, shown.state, shown.ready_nodes) == ("science", "ready", 3)
+
+
+def test_a_claim_without_nodes_is_listed_and_keeps_the_platform(world: World) -> None:
+    assert cut_off(world, Cut("compute.create_fleet"), lambda: up.up(world.context(), flights()))
+    assert [(view.name, view.state) for view in listing.clusters(world.context())] == [("flights", "claimed")]
+    with pytest.raises(ConflictError) as raised:
+        platform.down(world.context(), delete_data=True)
+    assert raised.value.hint == "hcluster down flights"
+
+
+def test_a_release_that_is_gone_is_told_before_anything_is_launched(world: World) -> None:
+    world.cloud.store.delete(names.release_key("d" * 64))
+    with pytest.raises(NotFoundError, match="which is not in bucket"):
+        up.up(world.context(), flights())
+    assert world.inventory() == NOTHING
+
+
+class Cut:
+    """Kills the flow at its n-th moment, counted over all ports, or right before one call."""
+
+    def __init__(self, where: int | str) -> None:
+        self.left = where if isinstance(where, int) else 0
+        self.name = where if isinstance(where, str) else ""
         self.at = ""
 
     def __call__(self, moment: Moment, name: str) -> None:
         self.left -= 1
-        if self.left == 0:
+        if self.left == 0 or (moment == "before" and name == self.name):
             self.at = f"{moment} {name}"
             raise Crash(self.at)
 
 
-def cut_off(world: World, nth: int, flow: Callable[[], object]) -> str:
-    """Run a flow that is killed at its n-th moment; where that was, "" when it ended before."""
-    cut = Cut(nth)
+def cut_off(world: World, cut: Cut, flow: Callable[[], object]) -> str:
+    """Run a flow that is killed; where that was, "" when it ended before."""
     world.cloud.watch(cut)
     try:
         flow()
@@ -278,7 +447,7 @@ def test_up_killed_at_any_moment_goes_on_and_down_leaves_nothing() -> None:
     for nth in range(1, 400):
         world = World()
         platform.up(world.context())
-        at = cut_off(world, nth, lambda world=world: up.up(world.context(), flights()))  # type: ignore[misc]
+        at = cut_off(world, Cut(nth), lambda world=world: up.up(world.context(), flights()))  # type: ignore[misc]
         view = up.up(world.context(), flights())
         assert (view.state, len(view.nodes)) == ("ready", 3), at
         down_flow.down(world.context(), "flights")
@@ -294,7 +463,7 @@ def test_up_killed_at_any_moment_and_down_right_after_leaves_nothing() -> None:
     for nth in range(1, 400):
         world = World()
         platform.up(world.context())
-        at = cut_off(world, nth, lambda world=world: up.up(world.context(), flights()))  # type: ignore[misc]
+        at = cut_off(world, Cut(nth), lambda world=world: up.up(world.context(), flights()))  # type: ignore[misc]
         down_flow.down(world.context(), "flights")
         assert world.inventory() == NOTHING, at
         assert list(world.cloud.store.list(names.spec_key("flights"))) == [], at
@@ -308,7 +477,7 @@ def test_down_killed_at_any_moment_can_be_repeated() -> None:
         world = World()
         platform.up(world.context())
         up.up(world.context(), flights())
-        at = cut_off(world, nth, lambda world=world: down_flow.down(world.context(), "flights"))  # type: ignore[misc]
+        at = cut_off(world, Cut(nth), lambda world=world: down_flow.down(world.context(), "flights"))  # type: ignore[misc]
         down_flow.down(world.context(), "flights")
         assert world.inventory() == NOTHING, at
         if not at:
@@ -319,7 +488,7 @@ def test_down_killed_at_any_moment_can_be_repeated() -> None:
 def test_platform_up_killed_at_any_moment_goes_on_with_one_node() -> None:
     for nth in range(1, 400):
         world = World()
-        at = cut_off(world, nth, lambda world=world: platform.up(world.context()))  # type: ignore[misc]
+        at = cut_off(world, Cut(nth), lambda world=world: platform.up(world.context()))  # type: ignore[misc]
         platform.up(world.context())
         own = {names.TAG_PLATFORM: "test", names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
         assert len(world.cloud.compute.instances(own)) == 1, at
