@@ -9,7 +9,7 @@ UV := $(CACHE)/uv/bin/uv
 BIN := $(CURDIR)/.venv/bin
 
 # Everything that hcluster keeps (images, clouds, downloads) stays inside the checkout.
-export HCLUSTER_STATE ?= $(CURDIR)/.state
+export HCLUSTER_STATE := $(CURDIR)/.state
 export UV_PYTHON_DOWNLOADS := never
 export PATH := $(BIN):$(PATH)
 

@@ -177,8 +177,13 @@ def on_workers(demo: Demo, cluster: str, application: str) -> None:
 
 
 def nodes_are_well(demo: Demo, cluster: str) -> None:
-    """Systemd is content on every node, and a second Puppet run changes nothing."""
+    """All units of every node are well, and a second Puppet run changes nothing."""
     demo.run("exec", cluster, "--", "systemctl", "is-system-running")
+    demo.run("exec", cluster, "--", "sudo", "hcluster-node", "converge")
+    words = ["exec", cluster, "--output", "json", "--", "sudo", "cat", "/var/lib/hcluster/converged"]
+    answer = json.loads(demo.run(*words, capture=True))
+    exits = [json.loads(node["stdout"])["puppet_exit"] for node in answer]
+    check("exit codes of the second Puppet run (0: nothing changed)", exits, [0] * len(answer))
 
 
 def main() -> int:
@@ -186,7 +191,8 @@ def main() -> int:
     demo = Demo()
     os.chdir(ROOT)
     demo.environment["HCLUSTER_PLATFORM"] = "examples/platform.yaml"
-    demo.environment["HCLUSTER_USER"] = demo.environment.get("HCLUSTER_USER", "you")
+    # Where examples/platform.yaml looks for the cloud's profile.
+    demo.environment["HCLUSTER_STATE"] = str(ROOT / ".state")
 
     demo.phase("local cloud")
     demo.run("local", "start", "--name", "demo")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -85,6 +86,31 @@ class Hcluster:
     def json(self, *words: str | Path, team: str = "") -> Any:
         """Run with ``--output json``; what it printed."""
         return json.loads(self("--output", "json", *words, team=team).stdout)
+
+    def terminal(self, typed: str, *words: str | Path, timeout: float = 60) -> str:
+        """Run on a terminal of its own, type something; what the screen showed until the command ended."""
+        process, screen = pty.fork()
+        if process == 0:
+            arguments = [str(HCLUSTER), *map(str, words)]
+            os.execve(HCLUSTER, arguments, self._environment(""))  # noqa: S606 - the forked half becomes the command
+        watchdog = threading.Timer(timeout, os.kill, (process, signal.SIGKILL))
+        watchdog.start()
+        shown = b""
+        with os.fdopen(screen, "r+b", buffering=0) as stream:
+            sent = False
+            while True:
+                try:
+                    read = stream.read(4096)
+                except OSError:
+                    # Linux says so when the last process on the other side is gone.
+                    break
+                shown += read
+                if not sent and shown.rstrip().endswith((b"$", b"#")):
+                    stream.write(typed.encode())
+                    sent = True
+        os.waitpid(process, 0)
+        watchdog.cancel()
+        return shown.decode(errors="replace")
 
     def until(self, text: str, *words: str | Path, sent: signal.Signals, timeout: float = 300) -> tuple[int, str]:
         """Run until a line of its progress holds ``text``, send a signal; (exit code, stderr)."""

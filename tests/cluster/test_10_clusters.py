@@ -54,14 +54,34 @@ def test_systemd_is_content_and_a_second_puppet_run_changes_nothing(hcluster: Hc
         assert {json.loads(node["stdout"])["puppet_exit"] for node in seen} == {0}
 
 
+OOM_KILLS = """
+find /sys/fs/cgroup -name memory.oom_control -o -name memory.events |
+  xargs -r awk '$1 == "oom_kill" {n += $2} END {print n+0}'
+journalctl --no-pager -q -b | grep -ciE 'oom-kill|out of memory' || true
+"""
+"""Kills counted in every control group of the node, whichever version, and what systemd and the kernel said of them."""
+
+
 def test_nothing_was_killed_for_want_of_memory(hcluster: Hcluster, first: str) -> None:
     for cluster in (first, "platform"):
-        command = (
-            "cat /sys/fs/cgroup/memory/memory.oom_control /sys/fs/cgroup/memory.events 2>/dev/null | grep oom_kill"
-        )
-        for node in hcluster.json("exec", cluster, "--", "sh", "-c", command):
-            counts = [int(line.split()[1]) for line in node["stdout"].splitlines() if line.startswith("oom_kill ")]
-            assert counts == [0], node
+        for node in hcluster.json("exec", cluster, "--", "sudo", "sh", "-c", OOM_KILLS):
+            assert node["stdout"].split() == ["0", "0"], node
+
+
+def test_the_converge_timer_waits_with_a_splay_and_its_unit_succeeds(hcluster: Hcluster, first: str) -> None:
+    show = "systemctl is-active hcluster-converge.timer; systemctl cat hcluster-converge.timer"
+    for node in hcluster.json("exec", first, "--", "sh", "-c", show):
+        assert node["stdout"].startswith("active")
+        assert "RandomizedDelaySec=" in node["stdout"]
+    started = hcluster.json("exec", first, "--", "sudo", "systemctl", "start", "hcluster-converge.service")
+    assert {node["exit_code"] for node in started} == {0}
+
+
+def test_a_pushed_key_opens_a_shell_on_the_master(hcluster: Hcluster, first: str) -> None:
+    said = hcluster.terminal("echo answer-$((40 + 2)); hostname -I; exit\n", "ssh", first)
+    master = hcluster.json("nodes", first)[0]["instance"]["private_ip"]
+    assert "answer-42" in said
+    assert master in said
 
 
 def test_mapreduce_over_s3a_commits_with_the_magic_committer_on_both_workers(hcluster: Hcluster, first: str) -> None:
@@ -106,16 +126,17 @@ def test_hive_writes_a_table_to_s3_and_says_what_is_wrong_with_a_statement(hclus
 
 
 def test_a_second_cluster_of_another_team_reads_the_first_ones_table_and_the_registry(
-    hcluster: Hcluster, first: str, tmp_path: Path
+    hcluster: Hcluster, cloud: Cloud, first: str, tmp_path: Path
 ) -> None:
-    hcluster("up", spec(tmp_path, "two", team="science", core={"count": 1}), team="science")
+    renamed = under_another_profile(hcluster, cloud, tmp_path)
+    renamed("up", spec(tmp_path, "two", team="science", core={"count": 1}), team="science")
     rows = hcluster("sql", "two", "select name, n from counts order by n desc", "--format", "csv", team="science")
     assert rows.stdout.split()[1:] == ["cat,150", "bee,100", "ant,50"]
     listed = {row["name"]: row for row in hcluster.json("list")}
     assert {name: listed[name]["team"] for name in (first, "two")} == {first: "analytics", "two": "science"}
     refused = hcluster("down", "two", "--yes", code=1)
     assert "HCLUSTER_TEAM=science" in refused.stderr
-    hcluster("down", "two", "--yes", team="science")
+    renamed("down", "two", "--yes", team="science")
     query = "select name, team, owner, state from hcluster.clusters order by name"
     rows = hcluster("sql", first, query, "--format", "csv")
     assert {"one,analytics,tester,ready", "two,science,tester,ended"} <= set(rows.stdout.split())
@@ -138,17 +159,12 @@ def test_logs_doctor_and_up_again_answer(hcluster: Hcluster, first: str, tmp_pat
 
 def test_every_verb_works_under_a_renamed_profile(hcluster: Hcluster, cloud: Cloud, first: str, tmp_path: Path) -> None:
     """Nothing outside the local cloud may know that it is one, by its profile's name or otherwise."""
-    for name in ("config", "credentials"):
-        text = (cloud.aws / name).read_text().replace(f"hcluster-{cloud.name}", "production")
-        (tmp_path / name).write_text(text)
-    platform = tmp_path / "platform.yaml"
-    text = hcluster.platform.read_text().replace(f"hcluster-{cloud.name}", "production")
-    platform.write_text(text.replace(str(cloud.aws), str(tmp_path)))
-    renamed = Hcluster(platform)
+    renamed = under_another_profile(hcluster, cloud, tmp_path)
     assert renamed.json("ami", "list")
     renamed("ami", "bake")
     renamed("puppet", "publish")
     renamed("platform", "up")
+    assert renamed.json("platform", "status")["nodes"] == 3
     renamed("up", spec(tmp_path, first, tags={"project": "tests"}))
     assert [row["name"] for row in renamed.json("list")] == [first]
     assert len(renamed.json("nodes", first)) == 3
@@ -156,5 +172,22 @@ def test_every_verb_works_under_a_renamed_profile(hcluster: Hcluster, cloud: Clo
     assert len(renamed.json("exec", first, "--", "true")) == 3
     assert renamed("sql", first, "select count(*) from animals", "--format", "csv").stdout.split() == ["_c0", "300"]
     assert renamed("logs", first, "master").stdout
-    assert renamed("data", "list", "data/").stdout
+    file = tmp_path / "a.txt"
+    file.write_text("abc\n")
+    renamed("data", "put", file, "tmp/")
+    assert renamed("data", "cat", "tmp/a.txt").stdout == "abc\n"
+    assert renamed("data", "list", "tmp/").stdout
+    assert renamed.json("job", "run", first, "--jar", "examples", "--class", "pi", "--", "1", "1")["exit_code"] == 0
+    assert "hello" in renamed.terminal("echo hello; exit\n", "ssh", first)
     assert all(finding["ok"] for finding in renamed.json("doctor"))
+
+
+def under_another_profile(hcluster: Hcluster, cloud: Cloud, folder: Path) -> Hcluster:
+    """The command with a copy of the profile by another name, in another folder."""
+    for name in ("config", "credentials"):
+        text = (cloud.aws / name).read_text().replace(f"hcluster-{cloud.name}", "production")
+        (folder / name).write_text(text)
+    platform = folder / "platform.yaml"
+    text = hcluster.platform.read_text().replace(f"hcluster-{cloud.name}", "production")
+    platform.write_text(text.replace(str(cloud.aws), str(folder)))
+    return Hcluster(platform)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from hcluster.model import names
-from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec
+from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec, wait_until
 
 SMALL = {"core": {"types": ["m5.large"], "market": "spot", "count": 1}}
 
@@ -38,8 +39,8 @@ def test_a_failing_script_fails_the_launch_and_the_cured_spec_continues_it(
 def test_a_release_with_another_digest_is_never_applied(hcluster: Hcluster, cloud: Cloud, tmp_path: Path) -> None:
     before = cloud.inventory()
     client = cloud.client("s3")
-    releases = client.list_objects_v2(Bucket=BUCKET, Prefix="puppet/releases/")["Contents"]
-    key = str(releases[0]["Key"])
+    pointer = client.get_object(Bucket=BUCKET, Key=names.channel_key("stable"))["Body"].read()
+    key = names.release_key(json.loads(pointer)["digest"])
     body = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
     client.put_object(Bucket=BUCKET, Key=key, Body=body + b"tampered")
     try:
@@ -70,7 +71,10 @@ def test_a_node_that_never_reports_is_named_after_the_deadline(
 def test_up_killed_in_each_phase_continues_and_down_leaves_nothing(
     hcluster: Hcluster, cloud: Cloud, tmp_path: Path
 ) -> None:
-    """SIGKILL after the claim, SIGKILL after the launch call, SIGINT while nodes boot: one launch in all."""
+    """Killed after the claim, the launch call and the configuration, interrupted while nodes boot: one launch in all.
+
+    That it goes on from every single call is shown on the in-memory cloud, by tests/unit/test_flows.py.
+    """
     before = cloud.inventory()
     file = spec(tmp_path, "killed", **SMALL)
     hcluster.until("killed of team", "up", file, sent=signal.SIGKILL)
@@ -79,11 +83,26 @@ def test_up_killed_in_each_phase_continues_and_down_leaves_nothing(
     code, said = hcluster.until("booted", "up", file, sent=signal.SIGINT)
     assert code == 130
     assert "hcluster down killed" in said
+    hcluster.until("configured", "up", file, sent=signal.SIGKILL)
     hcluster("up", file)
     shown = hcluster.json("show", "killed")
     assert (shown["launch"], shown["state"], len(shown["nodes"])) == (first, "ready", 2)
+    hcluster.until("terminating nodes", "down", "killed", "--yes", sent=signal.SIGKILL)
+    refused = hcluster("up", file, code=1)
+    assert "is being taken down" in refused.stderr
     hcluster("down", "killed", "--yes")
     assert cloud.inventory() == before
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_lifetime_that_is_over_ends_the_nodes_by_themselves(hcluster: Hcluster, cloud: Cloud, tmp_path: Path) -> None:
+    before = cloud.inventory()["instances"]
+    hcluster("up", spec(tmp_path, "brief", **SMALL, lifetime="75s"))
+    wait_until("the nodes end", lambda: cloud.inventory()["instances"] == before, timeout=120)
+    rows = cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="registry/clusters/brief-")["Contents"]
+    row = json.loads(cloud.client("s3").get_object(Bucket=BUCKET, Key=rows[0]["Key"])["Body"].read())
+    assert (row["state"], row["ended_by"]) == ("ended", "lifetime")
+    hcluster("down", "brief", "--yes")
 
 
 @pytest.mark.usefixtures("platform")

@@ -27,13 +27,6 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 FLIGHTS = str(EXAMPLES / "flights.yaml")
 
 
-class Registry:
-    """A metastore that takes everything."""
-
-    def ensure_registry(self, remote: object, uri: str, bucket: str) -> None:
-        """Nothing to do."""
-
-
 class Cli:
     """Runs `hcluster …` over one fake cloud."""
 
@@ -60,7 +53,7 @@ class Cli:
             store=cloud.store,
             checkins=cloud.checkins,
             connector=cloud.connector,
-            catalog=Registry(),
+            catalog=cloud.catalog,
             clock=cloud.clock,
             report=report,
         )

@@ -1,0 +1,28 @@
+"""The documentation keeps up with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def references() -> set[str]:
+    texts = [path.read_text() for path in (ROOT / "hcluster").rglob("*.py")]
+    return {found for text in texts for found in re.findall(r'reference(?:: str)? ?= ?"([a-z0-9-]+)"', text)}
+
+
+def test_every_error_reference_is_documented_and_none_that_does_not_exist() -> None:
+    documented = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE))
+    assert documented == references()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
+    missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
+    assert missing == []
