@@ -49,6 +49,8 @@ class Ground:
     """Digest of the Puppet release."""
     tags: Mapping[str, str]
     attempt: int = 0
+    expires_at: int = 0
+    """Epoch second at which the nodes end themselves, 0 for never."""
 
 
 def resolve_image(ctx: Context, wanted: str) -> str:
@@ -108,6 +110,7 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         config_sha256=config[1],
         release_key=names.release_key(ground.release),
         release_sha256=ground.release,
+        expires_at=ground.expires_at,
     )
     return TemplateRequest(
         name=names.resource_name(ctx.platform.name, ground.cluster, plan.group),

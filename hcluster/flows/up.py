@@ -31,7 +31,7 @@ from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import ClusterView
 from hcluster.plan.changes import changes
-from hcluster.plan.nodes import node_config
+from hcluster.plan.nodes import expires_at, node_config
 from hcluster.spec.cluster import ClusterSpec
 
 
@@ -67,6 +67,7 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
             release=release,
             tags=cluster_tags(ctx, spec, held),
             attempt=held.attempt,
+            expires_at=expires_at(held.created, spec.lifetime),
         )
         return _bring_up(ctx, spec, record, ground, held, timeout)
     except HclusterError as cause:
@@ -147,7 +148,7 @@ def _bring_up(
         more_tags={**ground.tags, "Name": f"{spec.name}-master"},
     )
     plans = group_plans(spec, alive, known, interface)
-    config = node_config(spec, record, master_host=master_host, created=held.created)
+    config = node_config(spec, record, master_host=master_host)
     demand_claim(ctx.store, held)
     try:
         instances = launch(ctx, ground, plans, config)

@@ -29,6 +29,9 @@ class UserData:
     config_sha256: str
     release_key: str
     release_sha256: str
+    expires_at: int = 0
+    """Epoch seconds at which the node ends itself; 0: never. Here and not in the shared configuration, since a node that
+    cannot fetch anything must end too."""
 
     def render(self) -> str:
         """The text that goes into the launch template."""

@@ -19,11 +19,10 @@ def expires_at(created: float, lifetime: int) -> int:
     return 0 if lifetime == STANDING else int(created) + lifetime
 
 
-def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str, created: float) -> dict[str, object]:
+def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str) -> dict[str, object]:
     """The object at ``names.node_config_key``, as ``hcluster.node.config.hiera`` reads it.
 
-    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first;
-    ``created`` is when the launch began, in epoch seconds.
+    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first.
     """
     return {
         "platform": record.name,
@@ -35,7 +34,6 @@ def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str, 
         "metastore_uri": record.metastore_uri,
         "workers": spec.core.count + spec.task.count,
         "core_nodes": spec.core.count,
-        "expires_at": expires_at(created, spec.lifetime),
         "data_dirs": list(DATA_DIRS),
         "site": {file: dict(properties) for file, properties in spec.site.items()},
         "bootstrap": [
@@ -56,7 +54,6 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
         "metastore_uri": record.metastore_uri or f"thrift://{node_host}:9083",
         "workers": 0,
         "core_nodes": 0,
-        "expires_at": 0,
         "data_dirs": list(DATA_DIRS),
         "site": {},
         "bootstrap": [],
