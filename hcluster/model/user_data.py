@@ -30,7 +30,7 @@ class UserData:
     release_key: str
     release_sha256: str
     expires_at: int = 0
-    """Epoch seconds at which the node ends itself; 0: never. Here and not in the shared configuration, since a node that
+    """Epoch seconds at which the node ends itself; 0: never. Here and not in the shared configuration: a node that
     cannot fetch anything must end too."""
 
     def render(self) -> str:

@@ -6,6 +6,7 @@ the spec's own scripts, the daemons' health, the smoke tests: each step leaves a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -34,6 +35,7 @@ class Paths:
     var: Path = Path("/var/lib/hcluster")
     log: Path = Path("/var/log/hcluster")
     ssh: Path = Path("/etc/ssh")
+    console: Path = Path("/dev/console")
 
 
 @dataclass
@@ -50,6 +52,8 @@ class Marks:
         print(f"hcluster: {step}", flush=True)
 
 
+REPORTED = 3
+"""Exit code after a failure that was reported. The unit starts again only what nobody has heard of."""
 HEALTH_SECONDS = 300.0
 SCRIPT_SECONDS = 1800.0
 
@@ -136,78 +140,130 @@ def prepare(
     # JSON is YAML, and needs no library to be written.
     write(paths.etc / "node.yaml", json.dumps(values, indent=1, sort_keys=True) + "\n")
     write(paths.etc / "role", user_data.role + "\n")
-    lifetime.arrange(shared.get("expires_at"))
     if user_data.role == "platform":
         make_secret(paths.etc / "secrets" / "metastore")
     return shared
 
 
+def say(message: str, context: str, console: Path) -> None:
+    """Tell a failure to the journal, and to the machine's console in one line: it is seen there without a login."""
+    print(f"hcluster: {message}\n{context}".rstrip(), file=sys.stderr, flush=True)
+    line = " ".join(f"hcluster: {message}: {context[-400:]}".split()).rstrip(":")
+    # Not every machine has a console, and one that nobody drains must not hold us up.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(console, os.O_WRONLY | os.O_APPEND | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            os.write(descriptor, f"{line}\n".encode())
+        finally:
+            os.close(descriptor)
+
+
+def explained(cause: Exception) -> tuple[str, str, str]:
+    """Reference, message and context of any failure."""
+    if isinstance(cause, HclusterError):
+        return cause.reference, cause.message, cause.context
+    return "bug", f"{type(cause).__name__}: {cause}", "".join(traceback.format_exception(cause))
+
+
 def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
-    """Everything from boot to the ``ready`` check-in; 0, or 1 after a ``failed`` one."""
+    """Everything from boot to the ``ready`` check-in.
+
+    Returns:
+        0; ``REPORTED`` after a ``failed`` check-in; 1 when it failed and nobody could be told.
+    """
     imds, paths = imds or Imds(), paths or Paths()
     marks = Marks()
     marks.enter("identity")
-    identity = imds.identity()
-    user_data = UserData.parse(identity.user_data)
+    try:
+        identity = imds.identity()
+        user_data = UserData.parse(identity.user_data)
+    except Exception as cause:  # noqa: BLE001 - the console is all that is left
+        _, message, context = explained(cause)
+        say(f"failed in step {marks.step}, nobody can be told: {message}", context, paths.console)
+        return 1
+    try:
+        join(user_data, identity, marks, paths)
+    except Exception as cause:  # noqa: BLE001 - whatever it is, the one who waits for this node must hear of it
+        return report_failure(user_data, identity, marks, paths, cause)
+    return 0
+
+
+def join(user_data: UserData, identity: Identity, marks: Marks, paths: Paths) -> None:
+    """All steps of a node that knows who it is."""
+    # First of all: whatever fails later, the node ends when its time has come.
+    marks.enter("lifetime")
+    lifetime.arrange(user_data.expires_at)
     bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
 
     def check_in(phase: str, **body: object) -> None:
         bucket.check_in(user_data.cluster, identity.instance, phase, {"launch": user_data.launch, **body})
 
+    marks.enter("check-in")
+    check_in("booted", host_keys=host_keys(paths.ssh), marks=marks.times)
+    shared = prepare(user_data, identity, bucket, marks, paths)
+    marks.enter("puppet")
+    code = release.apply(paths.base / "release", user_data.role, paths.log / "puppet.log")
+    marks.enter("scripts")
+    environment = {"HCLUSTER_CLUSTER": user_data.cluster, "HCLUSTER_ROLE": user_data.role}
+    run_scripts(shared.get("bootstrap"), paths, environment)
+    check_in("configured", marks=marks.times, puppet_exit=code)
+    marks.enter("health")
+    daemons = health.wait(health.load(paths.etc / "health.json"), HEALTH_SECONDS)
+    marks.enter("smoke")
+    smoke = health.smoke(paths.etc / "smoke.d")
+    marks.enter("ready")
+    check_in("ready", marks=marks.times, daemons=daemons, smoke=smoke, puppet_exit=code)
+
+
+def report_failure(user_data: UserData, identity: Identity, marks: Marks, paths: Paths, cause: Exception) -> int:
+    """Say it here, then check in as ``failed``; the exit code."""
+    reference, message, context = explained(cause)
+    say(f"failed in step {marks.step}: {message}", context, paths.console)
+    body = {
+        "launch": user_data.launch,
+        "step": marks.step,
+        "reference": reference,
+        "message": message,
+        "log_tail": context[-8000:],
+        "marks": marks.times,
+    }
     try:
-        check_in("booted", host_keys=host_keys(paths.ssh), marks=marks.times)
-        shared = prepare(user_data, identity, bucket, marks, paths)
-        marks.enter("puppet")
-        code = release.apply(paths.base / "release", user_data.role, paths.log / "puppet.log")
-        marks.enter("scripts")
-        environment = {"HCLUSTER_CLUSTER": user_data.cluster, "HCLUSTER_ROLE": user_data.role}
-        run_scripts(shared.get("bootstrap"), paths, environment)
-        check_in("configured", marks=marks.times, puppet_exit=code)
-        marks.enter("health")
-        daemons = health.wait(health.load(paths.etc / "health.json"), HEALTH_SECONDS)
-        marks.enter("smoke")
-        smoke = health.smoke(paths.etc / "smoke.d")
-        marks.enter("ready")
-        check_in("ready", marks=marks.times, daemons=daemons, smoke=smoke, puppet_exit=code)
-    except Exception as cause:  # noqa: BLE001 - whatever it is, the one who waits for this node must hear of it
-        if isinstance(cause, HclusterError):
-            reference, message, context = cause.reference, cause.message, cause.context
-        else:
-            reference, message, context = "bug", f"{type(cause).__name__}: {cause}", traceback.format_exc()
-        print(f"hcluster: failed in step {marks.step}: {message}\n{context}", file=sys.stderr, flush=True)
-        check_in(
-            "failed",
-            step=marks.step,
-            reference=reference,
-            message=message,
-            log_tail=context[-8000:],
-            marks=marks.times,
-        )
+        bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
+        bucket.check_in(user_data.cluster, identity.instance, "failed", body)
+    except Exception as refusal:  # noqa: BLE001 - the console is all that is left
+        _, message, context = explained(refusal)
+        say(f"nobody can be told of the failure: {message}", context, paths.console)
         return 1
-    return 0
+    return REPORTED
 
 
-def expire(imds: Imds | None = None) -> int:
+def expire(imds: Imds | None = None, paths: Paths | None = None) -> int:
     """The end of the lifetime: the master closes the launch's row in the registry, then the machine powers off."""
+    paths = paths or Paths()
+    code = 0
     try:
         identity = (imds or Imds()).identity()
         user_data = UserData.parse(identity.user_data)
         if user_data.role == "master":
             bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
             bucket.close_row(user_data.cluster, user_data.launch, time.time())
+    except Exception as cause:  # noqa: BLE001 - a row that is not right costs less than a machine that stays
+        _, message, context = explained(cause)
+        say(f"the end of this launch is not in the registry: {message}", context, paths.console)
+        code = 1
     finally:
         # Whatever went wrong before: what nobody asked to keep must not go on to cost.
         subprocess.run(["systemctl", "poweroff"], check=False, timeout=60)
-    return 0
+    return code
 
 
 def converge(imds: Imds | None = None, paths: Paths | None = None) -> int:
     """Apply the pinned release again, fetched and verified anew; 0 or 1."""
     imds, paths = imds or Imds(), paths or Paths()
-    identity = imds.identity()
-    user_data = UserData.parse(identity.user_data)
-    bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
     try:
+        identity = imds.identity()
+        user_data = UserData.parse(identity.user_data)
+        bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
         prepare(user_data, identity, bucket, Marks(), paths)
         code = release.apply(paths.base / "release", user_data.role, paths.log / "puppet.log")
     except HclusterError as cause:

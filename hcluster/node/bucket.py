@@ -4,35 +4,52 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from hcluster.errors import DeniedError, IntegrityError, NotFoundError, UnreachableError
+from hcluster.errors import DeniedError, HclusterError, IntegrityError, NotFoundError, UnreachableError
 from hcluster.model import names
+
+CHECK_IN_SECONDS = 300.0
+"""How long a check-in is tried: a fresh instance profile may need minutes until each part of the cloud knows of it."""
+_LONGEST_PAUSE = 15.0
+_MISSING = ("NoSuchKey", "404")
+_FINAL = ("NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "AuthorizationHeaderMalformed")
+"""Codes that say the same however often one asks: no such bucket, or not in that region."""
 
 
 class Bucket:
-    """Reads with digests, writes check-ins."""
+    """Reads with digests, writes check-ins. Nothing is opened before the first call."""
 
     def __init__(self, bucket: str, region: str, endpoint: str) -> None:
-        # Imported here: `hcluster-node --help` and the unit tests of other parts need no SDK.
-        import botocore.session
-        from botocore.config import Config
-
         self.name = bucket
-        self._client: Any = botocore.session.Session().create_client(
-            "s3",
-            region_name=region,
-            endpoint_url=endpoint,
-            config=Config(
-                connect_timeout=5,
-                read_timeout=30,
-                retries={"mode": "standard", "max_attempts": 6},
-                s3={"addressing_style": "path"},
-                proxies={},
-            ),
-        )
+        self._region = region
+        self._endpoint = endpoint
+        self._opened: Any = None
+
+    @property
+    def _client(self) -> Any:
+        if self._opened is None:
+            # Imported here: `hcluster-node --help` and the unit tests of other parts need no SDK.
+            import botocore.session
+            from botocore.config import Config
+
+            self._opened = botocore.session.Session().create_client(
+                "s3",
+                region_name=self._region,
+                endpoint_url=self._endpoint,
+                config=Config(
+                    connect_timeout=5,
+                    read_timeout=30,
+                    retries={"mode": "standard", "max_attempts": 6},
+                    s3={"addressing_style": "path"},
+                    proxies={},
+                ),
+            )
+        return self._opened
 
     def fetch(self, key: str, sha256: str) -> bytes:
         """The object, checked against its digest (hex).
@@ -46,13 +63,8 @@ class Bucket:
         where = f"s3://{self.name}/{key}"
         try:
             body: bytes = self._client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        except ClientError as cause:
-            code = cause.response["Error"]["Code"]
-            if code in ("NoSuchKey", "NoSuchBucket", "404"):
-                raise NotFoundError(f"{where} does not exist") from cause
-            raise DeniedError(f"{where} cannot be read: {cause}") from cause
-        except BotoCoreError as cause:
-            raise UnreachableError(f"{where} cannot be read: {cause}") from cause
+        except (BotoCoreError, ClientError) as cause:
+            raise _refusal(where, "read", cause) from cause
         found = hashlib.sha256(body).hexdigest()
         if found != sha256:
             raise IntegrityError(
@@ -62,18 +74,69 @@ class Bucket:
         return body
 
     def close_row(self, cluster: str, launch: str, at: float) -> None:
-        """Write the end of a launch's lifetime into its row of ``hcluster.clusters``."""
+        """Write the end of a launch's lifetime into its row of ``hcluster.clusters``; nothing when it has none.
+
+        A launch that never was ready has no row.
+
+        Raises:
+            DeniedError, UnreachableError: the row cannot be read or written.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
         key = names.registry_key(cluster, launch)
-        row = json.loads(self._client.get_object(Bucket=self.name, Key=key)["Body"].read())
-        ended = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
-        row |= {"state": "ended", "ended": ended, "ended_by": "lifetime"}
-        self._client.put_object(Bucket=self.name, Key=key, Body=(json.dumps(row, sort_keys=True) + "\n").encode())
+        where = f"s3://{self.name}/{key}"
+        try:
+            row = json.loads(self._client.get_object(Bucket=self.name, Key=key)["Body"].read())
+            ended = datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+            row |= {"state": "ended", "ended": ended, "ended_by": "lifetime"}
+            body = (json.dumps(row, sort_keys=True) + "\n").encode()
+            self._client.put_object(Bucket=self.name, Key=key, Body=body)
+        except (BotoCoreError, ClientError) as cause:
+            if _code(cause) not in _MISSING:
+                raise _refusal(where, "closed", cause) from cause
 
     def check_in(self, cluster: str, instance: str, phase: str, body: Mapping[str, object]) -> None:
-        """Report a phase; repeating it overwrites."""
-        self._client.put_object(
-            Bucket=self.name,
-            Key=names.checkin_key(cluster, instance, phase),
-            Body=json.dumps(body).encode(),
-            ContentType="application/json",
-        )
+        """Report a phase; repeating it overwrites.
+
+        In the first seconds of an instance its role has no credentials yet, or S3 does not know them: it is tried
+        again until ``CHECK_IN_SECONDS`` are over.
+
+        Raises:
+            NotFoundError: there is no such bucket.
+            DeniedError, UnreachableError: it was refused all the time.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+        key, content = names.checkin_key(cluster, instance, phase), json.dumps(body).encode()
+        end, pause, said = time.monotonic() + CHECK_IN_SECONDS, 0.5, ""
+        while True:
+            try:
+                self._client.put_object(Bucket=self.name, Key=key, Body=content, ContentType="application/json")
+            except (BotoCoreError, ClientError) as cause:
+                refusal = _refusal(f"s3://{self.name}/{key}", "written", cause)
+                final = isinstance(cause, ParamValidationError) or _code(cause) in _FINAL
+                if final or time.monotonic() + pause > end:
+                    raise refusal from cause
+                if refusal.message != said:
+                    said = refusal.message
+                    print(f"hcluster: trying again: {said}", file=sys.stderr, flush=True)
+            else:
+                return
+            # A client that found no credentials when it was made never looks for them again.
+            self._opened = None
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _code(cause: Exception) -> str:
+    """The code of a refused call, "" when there was no answer."""
+    return str(getattr(cause, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def _refusal(where: str, verb: str, cause: Exception) -> HclusterError:
+    code = _code(cause)
+    if code in (*_MISSING, "NoSuchBucket"):
+        return NotFoundError(f"{where} does not exist")
+    if code:
+        return DeniedError(f"{where} cannot be {verb}: {cause}")
+    return UnreachableError(f"{where} cannot be {verb}: {cause}")

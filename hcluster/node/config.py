@@ -12,6 +12,7 @@ SHARED_KEYS = (
     "metastore_uri",
     "workers",
     "core_nodes",
+    "worker_memory_mib",
     "data_dirs",
     "site",
     "team",

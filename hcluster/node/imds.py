@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
-from hcluster.errors import UnreachableError
+from hcluster.errors import NodeFailedError, UnreachableError
 
 BASE = "http://169.254.169.254"
 TOKEN_SECONDS = 21600
@@ -64,7 +65,7 @@ class Imds:
             if cause.code == 404:
                 return ""
             raise UnreachableError(f"the metadata service answered {cause.code} for {path}") from cause
-        except OSError as cause:
+        except (OSError, http.client.HTTPException) as cause:
             raise UnreachableError(f"the metadata service does not answer: {cause}") from cause
 
     def identity(self, deadline_seconds: float = 60) -> Identity:
@@ -72,21 +73,30 @@ class Imds:
 
         Raises:
             UnreachableError: no answer within the deadline.
+            NodeFailedError: the service answers, but does not say who this machine is.
         """
         end = time.monotonic() + deadline_seconds
         while True:
             try:
-                instance = self.get("meta-data/instance-id")
-                break
+                return self._identity()
             except UnreachableError:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.2)
+
+    def _identity(self) -> Identity:
         return Identity(
-            instance=instance,
-            type=self.get("meta-data/instance-type"),
-            ip=self.get("meta-data/local-ipv4"),
-            hostname=self.get("meta-data/local-hostname").split()[0],
-            zone=self.get("meta-data/placement/availability-zone"),
+            instance=self._required("instance-id"),
+            type=self._required("instance-type"),
+            ip=self._required("local-ipv4"),
+            hostname=self._required("local-hostname"),
+            zone=self._required("placement/availability-zone"),
             user_data=self.get("user-data"),
         )
+
+    def _required(self, path: str) -> str:
+        # With several names in a VPC's DHCP options, local-hostname holds all of them.
+        words = self.get(f"meta-data/{path}").split()
+        if not words:
+            raise NodeFailedError(f"the metadata service has no {path} for this machine")
+        return words[0]

@@ -9,6 +9,7 @@ from hcluster.errors import NodeFailedError
 
 UNIT = "hcluster-lifetime"
 PROGRAM = "/usr/local/bin/hcluster-node"
+_MESSAGE = "the end of this node's lifetime cannot be arranged"
 
 
 def command(expires_at: int, now: float) -> list[str]:
@@ -17,17 +18,21 @@ def command(expires_at: int, now: float) -> list[str]:
     return ["systemd-run", "--quiet", f"--unit={UNIT}", f"--on-active={seconds}", PROGRAM, "expire"]
 
 
-def arrange(expires_at: object) -> None:
+def arrange(expires_at: int) -> None:
     """Arrange the end; nothing for a standing cluster, nor when it is arranged already in this boot.
 
     Raises:
         NodeFailedError: systemd refused, and a node that may live for ever would cost for ever.
     """
-    if not isinstance(expires_at, int) or not expires_at:
+    if not expires_at:
         return
-    known = subprocess.run(["systemctl", "is-active", "--quiet", f"{UNIT}.timer"], check=False, timeout=20)
-    if known.returncode == 0:
-        return
-    done = subprocess.run(command(expires_at, time.time()), capture_output=True, text=True, check=False, timeout=20)
+    try:
+        known = subprocess.run(["systemctl", "is-active", "--quiet", f"{UNIT}.timer"], check=False, timeout=20)
+        if known.returncode == 0:
+            return
+        order = command(expires_at, time.time())
+        done = subprocess.run(order, capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as cause:
+        raise NodeFailedError(_MESSAGE, context=str(cause)) from cause
     if done.returncode != 0:
-        raise NodeFailedError("the end of this node's lifetime cannot be arranged", context=done.stderr)
+        raise NodeFailedError(_MESSAGE, context=done.stderr)

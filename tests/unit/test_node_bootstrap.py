@@ -4,19 +4,29 @@ import gzip
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from hcluster.errors import IntegrityError, NodeFailedError, NotFoundError
+from hcluster.errors import DeniedError, IntegrityError, NodeFailedError, NotFoundError, UnreachableError
 from hcluster.model.user_data import UserData
 from hcluster.node import bootstrap as program
-from hcluster.node import health, release
-from hcluster.node.bootstrap import Paths, bootstrap, converge, host_keys, make_secret, run_scripts
+from hcluster.node import health, lifetime, release
+from hcluster.node.bootstrap import (
+    REPORTED,
+    Paths,
+    bootstrap,
+    converge,
+    expire,
+    host_keys,
+    make_secret,
+    run_scripts,
+)
 from hcluster.node.imds import Identity, Imds
 
 SHARED: dict[str, object] = {
@@ -24,6 +34,7 @@ SHARED: dict[str, object] = {
     "metastore_uri": "thrift://ip-10-64-16-4.ec2.internal:9083",
     "workers": 2,
     "core_nodes": 2,
+    "worker_memory_mib": 8192,
     "data_dirs": ["/var/lib/hadoop"],
     "site": {"core-site": {"io.file.buffer.size": "65536"}},
     "team": "analytics",
@@ -62,10 +73,13 @@ class Objects:
 
 
 class FixedImds:
-    def __init__(self, user_data: str) -> None:
+    def __init__(self, user_data: str, fault: Exception | None = None) -> None:
         self.user_data = user_data
+        self.fault = fault
 
     def identity(self, deadline_seconds: float = 60) -> Identity:
+        if self.fault:
+            raise self.fault
         return Identity("i-0abc", "m5.large", "10.64.16.5", "ip-10-64-16-5.ec2.internal", "us-east-1a", self.user_data)
 
 
@@ -75,7 +89,9 @@ def paths(tmp_path: Path) -> Paths:
     (tmp_path / "ssh/ssh_host_ed25519_key.pub").write_text("ssh-ed25519 AAAAC3 root@node\n")
     (tmp_path / "etc/smoke.d").mkdir(parents=True)
     (tmp_path / "etc/health.json").write_text("[]")
-    return Paths(tmp_path / "etc", tmp_path / "opt", tmp_path / "var", tmp_path / "log", tmp_path / "ssh")
+    (tmp_path / "console").touch()
+    folders = (tmp_path / name for name in ("etc", "opt", "var", "log", "ssh", "console"))
+    return Paths(*folders)
 
 
 def user_data(shared: Mapping[str, object] = SHARED, role: str = "core") -> tuple[UserData, Objects]:
@@ -130,8 +146,8 @@ def test_a_wrong_digest_fails_the_node_before_anything_is_applied(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, which: str
 ) -> None:
     value, objects = user_data()
-    wrong = replace(value, **{which: "0" * 64})
-    assert run(monkeypatch, paths, wrong, objects) == 1
+    wrong = UserData(**(asdict(value) | {which: "0" * 64}))
+    assert run(monkeypatch, paths, wrong, objects) == REPORTED
     assert objects.checkins["failed"]["reference"] == "digest-mismatch"
     assert objects.checkins["failed"]["step"] == "fetch"
     assert not (paths.etc / "node.yaml").exists()
@@ -139,7 +155,7 @@ def test_a_wrong_digest_fails_the_node_before_anything_is_applied(
 
 def test_a_failing_puppet_run_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
     value, objects = user_data()
-    assert run(monkeypatch, paths, value, objects, puppet=4) == 1
+    assert run(monkeypatch, paths, value, objects, puppet=4) == REPORTED
     assert objects.checkins["failed"]["log_tail"] == "Error: no"
     assert "ready" not in objects.checkins
 
@@ -147,7 +163,7 @@ def test_a_failing_puppet_run_is_reported_with_its_log(monkeypatch: pytest.Monke
 def test_a_failing_script_is_reported_with_its_output(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
     scripts = [{"name": "tools", "script": "#!/bin/sh\necho no such tool >&2\nexit 3\n", "args": []}]
     value, objects = user_data({**SHARED, "bootstrap": scripts})
-    assert run(monkeypatch, paths, value, objects) == 1
+    assert run(monkeypatch, paths, value, objects) == REPORTED
     failed = objects.checkins["failed"]
     assert failed["message"] == "bootstrap script tools failed with exit code 3"
     assert "no such tool" in str(failed["log_tail"])
@@ -156,9 +172,110 @@ def test_a_failing_script_is_reported_with_its_output(monkeypatch: pytest.Monkey
 def test_a_fault_in_the_program_itself_is_reported_too(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
     incomplete = {key: item for key, item in SHARED.items() if key != "workers"}
     value, objects = user_data(incomplete)
-    assert run(monkeypatch, paths, value, objects) == 1
+    assert run(monkeypatch, paths, value, objects) == REPORTED
     assert objects.checkins["failed"]["reference"] == "bug"
     assert "workers" in str(objects.checkins["failed"]["message"])
+
+
+def test_the_end_is_arranged_before_anything_is_fetched_or_reported(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    value, objects = user_data()
+    arranged: list[int] = []
+
+    def arrange(expires_at: int) -> None:
+        assert not objects.checkins
+        arranged.append(expires_at)
+
+    monkeypatch.setattr(lifetime, "arrange", arrange)
+    assert run(monkeypatch, paths, replace(value, expires_at=4_600, config_key="none"), objects) == REPORTED
+    assert arranged == [4_600]
+
+
+def test_a_node_whose_end_cannot_be_arranged_reports_it_and_goes_no_further(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    value, objects = user_data()
+
+    def arrange(expires_at: int) -> None:
+        raise NodeFailedError("the end of this node's lifetime cannot be arranged", context="no systemd")
+
+    monkeypatch.setattr(lifetime, "arrange", arrange)
+    assert run(monkeypatch, paths, replace(value, expires_at=4_600), objects) == REPORTED
+    assert list(objects.checkins) == ["failed"]
+    assert objects.checkins["failed"]["step"] == "lifetime"
+    assert objects.checkins["failed"]["log_tail"] == "no systemd"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault", "said"),
+    [
+        ("#cloud-config\n", None, "user-data of this node was not written by hcluster"),
+        ("", UnreachableError("the metadata service does not answer"), "does not answer"),
+        ("", ValueError("what?"), "ValueError: what?"),
+    ],
+)
+def test_a_node_that_does_not_know_who_it_is_says_so_in_one_line_on_its_console(
+    paths: Paths, text: str, fault: Exception | None, said: str
+) -> None:
+    assert bootstrap(cast("Imds", FixedImds(text, fault)), paths) == 1
+    lines = paths.console.read_text().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("hcluster: failed in step identity, nobody can be told: ")
+    assert said in lines[0]
+
+
+def test_a_failure_that_cannot_be_reported_is_on_the_console_with_its_cause(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    value, objects = user_data()
+
+    def check_in(*_: object) -> None:
+        raise DeniedError("s3://b/x cannot be written")
+
+    monkeypatch.setattr(objects, "check_in", check_in)
+    assert run(monkeypatch, paths, value, objects) == 1
+    said = paths.console.read_text()
+    assert "failed in step check-in: s3://b/x cannot be written" in said
+
+
+def test_a_bucket_that_cannot_be_opened_ends_with_code_1_and_a_word(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    def broken(*_: object) -> Objects:
+        raise ValueError("Invalid endpoint: http//")
+
+    monkeypatch.setattr(program, "Bucket", broken)
+    assert bootstrap(cast("Imds", FixedImds(user_data()[0].render())), paths) == 1
+    assert "ValueError: Invalid endpoint: http//" in paths.console.read_text()
+
+
+def test_the_unit_starts_again_only_what_was_not_reported_and_only_once() -> None:
+    modules = Path(__file__).parents[2] / "puppet/modules/hcluster_node/templates"
+    unit = (modules / "bootstrap.service.epp").read_text().splitlines()
+    assert {"Restart=on-failure", f"RestartPreventExitStatus={REPORTED}", "StartLimitBurst=2"} <= set(unit)
+
+
+@pytest.mark.parametrize("fault", [None, DeniedError("no"), ValueError("what?")])
+def test_an_expired_node_powers_off_whatever_the_registry_says(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths, fault: Exception | None
+) -> None:
+    value, _ = user_data(role="master")
+    calls: list[object] = []
+
+    class Rows:
+        def close_row(self, cluster: str, launch: str, at: float) -> None:
+            calls.append((cluster, launch))
+            if fault:
+                raise fault
+
+    def note(words: list[str], **_: object) -> None:
+        calls.append(words)
+
+    monkeypatch.setattr(program, "Bucket", lambda *_: Rows())
+    monkeypatch.setattr(subprocess, "run", note)
+    assert expire(cast("Imds", FixedImds(value.render())), paths) == (1 if fault else 0)
+    assert calls == [("flights", "l1"), ["systemctl", "poweroff"]]
 
 
 def test_the_platform_node_makes_its_secret_once(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
@@ -215,6 +332,12 @@ def test_converge_applies_again_and_notes_it(monkeypatch: pytest.MonkeyPatch, pa
     monkeypatch.setattr(release, "apply", lambda *_: 0)
     assert converge(cast("Imds", FixedImds(value.render())), paths) == 0
     assert json.loads((paths.var / "converged").read_text())["puppet_exit"] == 0
+
+
+def test_user_data_without_a_lifetime_stands() -> None:
+    fields = json.loads(user_data()[0].render())
+    del fields["hcluster"]["expires_at"]
+    assert UserData.parse(json.dumps(fields)).expires_at == 0
 
 
 def test_user_data_of_somebody_else_is_refused() -> None:

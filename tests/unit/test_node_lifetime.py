@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+
+import pytest
+
+from hcluster.errors import NodeFailedError
 from hcluster.node.lifetime import arrange, command
 from hcluster.plan.nodes import expires_at
 
@@ -15,8 +20,17 @@ def test_a_node_that_boots_too_late_ends_at_once() -> None:
 def test_a_standing_cluster_arranges_nothing() -> None:
     assert expires_at(1_000.0, 0) == 0
     arrange(0)
-    arrange(None)
 
 
 def test_the_end_is_the_launch_and_the_lifetime() -> None:
     assert expires_at(1_000.5, 3_600) == 4_600
+
+
+@pytest.mark.parametrize("fault", [FileNotFoundError("systemctl"), subprocess.TimeoutExpired("systemctl", 20)])
+def test_a_machine_that_cannot_arrange_its_end_says_so(monkeypatch: pytest.MonkeyPatch, fault: Exception) -> None:
+    def run(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(NodeFailedError, match="cannot be arranged"):
+        arrange(1_000)
