@@ -49,13 +49,15 @@ class Compute(Protocol):
         self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
     ) -> str:
         """Create or adopt the group by name; its members may speak to each other, to members of ``allow_from`` (group
-        ids) and be reached from ``allow_cidrs`` on port 22. Returns its id."""
+        ids) and be reached from ``allow_cidrs`` on port 22. Returns its id. Raises ConflictError when the group of that
+        name does not carry the platform's tag."""
 
     def delete_security_groups(self, tags: Mapping[str, str]) -> int:
         """Delete groups that carry ``tags``; how many. Groups still in use raise ConflictError."""
 
     def ensure_instance_profile(self, name: str, policy: Mapping[str, object], *, tags: Mapping[str, str]) -> str:
-        """Create or adopt role and instance profile of that name, with exactly ``policy`` inline. Returns the name."""
+        """Create or adopt role and instance profile of that name, with exactly ``policy`` inline. Returns the name.
+        Raises ConflictError when either does not carry the platform's tag, or another region's."""
 
     def delete_instance_profiles(self, tags: Mapping[str, str]) -> int:
         """Delete roles and profiles whose name starts with ``hcluster-`` and which carry ``tags``; how many."""
@@ -78,14 +80,19 @@ class Compute(Protocol):
         """Delete available interfaces with ``tags``, waiting up to 60 s for those still detaching; how many."""
 
     def ensure_template(self, request: TemplateRequest) -> str:
-        """Create the launch template, or add a default version to it when it differs. Returns its id."""
+        """Create the launch template, or add a default version to it when it differs. Returns its id. Raises
+        ConflictError when the template of that name does not carry the platform's tag."""
 
     def delete_templates(self, tags: Mapping[str, str]) -> int:
         """Delete launch templates with ``tags``; how many."""
 
     def create_fleet(self, request: FleetRequest) -> FleetResult:
-        """Launch. The same ``client_token`` again gives the same instances. Raises NotFoundError for a missing
-        image or template; a shortage is not raised but told in the result's errors."""
+        """Launch. The same ``client_token`` again gives the same instances. A shortage is not raised but told in the
+        result's errors; raises NotFoundError for a missing image or template, and CloudError or one of its kin for
+        whatever else kept nodes from being launched (those that were launched stay)."""
+
+    def memory_mib(self, types: Sequence[str]) -> dict[str, int]:
+        """Memory of each instance type, in MiB, in one call. Raises NotFoundError for an unknown type."""
 
     def terminate(self, instances: Sequence[str]) -> None:
         """Terminate; ids that are gone already are no error."""

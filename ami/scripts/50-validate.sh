@@ -55,7 +55,7 @@ data = UserData(
     bucket="validate", s3_endpoint="http://127.0.0.1:9", config_key="", config_sha256="", release_key="", release_sha256="",
 )
 shared = {
-    "master_host": me.hostname, "metastore_uri": f"thrift://{me.hostname}:9083", "workers": 1, "core_nodes": 1,
+    "master_host": me.hostname, "metastore_uri": f"thrift://{me.hostname}:9083", "workers": 1, "core_nodes": 1, "worker_memory_mib": 0,
     "data_dirs": ["/var/lib/hadoop"], "site": {}, "team": "default",
 }
 print(json.dumps(hiera(data, me, shared, memory_mib=machine.memory_mib(), vcpus=machine.vcpus())))

@@ -36,6 +36,23 @@ class Instances(Part):
         # The server filters by a state that it may have looked up before it made the answer.
         return [one for one in found if one.alive or not alive_only]
 
+    def memory_mib(self, types: Sequence[str]) -> dict[str, int]:
+        """Memory of each instance type, in MiB, in one call. Raises NotFoundError for an unknown type."""
+        with self._session.call(f"looking up instance types {', '.join(types)}"):
+            try:
+                answer = self._ec2().describe_instance_types(InstanceTypes=sorted(set(types)))
+            except ClientError as cause:
+                if code_of(cause) != "InvalidInstanceType":
+                    raise
+                raise NotFoundError(
+                    f"not all of the instance types {', '.join(types)} exist in {self._session.region()}",
+                    context=str(cause),
+                    hint="correct `types` in the cluster's YAML",
+                    reference="no-such-type",
+                ) from cause
+        found = {str(one["InstanceType"]): int(one["MemoryInfo"]["SizeInMiB"]) for one in answer["InstanceTypes"]}
+        return {one: found[one] for one in types}
+
     def terminate(self, instances: Sequence[str]) -> None:
         """Terminate; ids that are gone already are no error."""
         for some in chunks(list(dict.fromkeys(instances)), TERMINATE_AT_ONCE):

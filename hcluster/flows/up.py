@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 
 from hcluster.errors import DeniedError, HclusterError, NodeFailedError, NotFoundError, UsageError
@@ -31,7 +31,7 @@ from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import ClusterView
 from hcluster.plan.changes import changes
-from hcluster.plan.nodes import expires_at, node_config
+from hcluster.plan.nodes import expires_at, node_config, worker_types
 from hcluster.spec.cluster import ClusterSpec
 
 
@@ -55,6 +55,8 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
             f"the platform has no role and security group for team {spec.team} yet", hint="run `hcluster platform up`"
         )
     image, release = gather([lambda: resolve_image(ctx, spec.image), lambda: pin_release(ctx, spec.puppet.channel)])
+    # The master's too, so that a type that does not exist is told before anything is made.
+    memory = ctx.compute.memory_mib([*worker_types(spec), *spec.master.types])
     held = _claim(ctx, spec)
     try:
         ground = Ground(
@@ -69,7 +71,7 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
             attempt=held.attempt,
             expires_at=expires_at(held.created, spec.lifetime),
         )
-        return _bring_up(ctx, spec, record, ground, held, timeout)
+        return _bring_up(ctx, spec, record, ground, held, memory, timeout)
     except HclusterError as cause:
         _explain(ctx, spec.name, cause)
         raise
@@ -134,7 +136,13 @@ def _say_changes(ctx: Context, old: ClusterSpec, new: ClusterSpec) -> None:
 
 
 def _bring_up(
-    ctx: Context, spec: ClusterSpec, record: PlatformRecord, ground: Ground, held: Claim, timeout: float
+    ctx: Context,
+    spec: ClusterSpec,
+    record: PlatformRecord,
+    ground: Ground,
+    held: Claim,
+    memory: Mapping[str, int],
+    timeout: float,
 ) -> ClusterView:
     known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
     alive = _to_keep(ctx, spec.name, held, known)
@@ -148,7 +156,7 @@ def _bring_up(
         more_tags={**ground.tags, "Name": f"{spec.name}-master"},
     )
     plans = group_plans(spec, alive, known, interface)
-    config = node_config(spec, record, master_host=master_host)
+    config = node_config(spec, record, master_host=master_host, memory_mib=memory)
     demand_claim(ctx.store, held)
     try:
         instances = launch(ctx, ground, plans, config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hcluster.model.names import PLATFORM_CLUSTER
 from hcluster.model.platform import PlatformRecord
 from hcluster.spec.base import STANDING
@@ -19,10 +21,19 @@ def expires_at(created: float, lifetime: int) -> int:
     return 0 if lifetime == STANDING else int(created) + lifetime
 
 
-def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str) -> dict[str, object]:
+def worker_types(spec: ClusterSpec) -> tuple[str, ...]:
+    """The instance types that workers may have, each once."""
+    groups = [group for group in (spec.core, spec.task) if group.count]
+    return tuple(dict.fromkeys(one for group in groups for one in group.types))
+
+
+def node_config(
+    spec: ClusterSpec, record: PlatformRecord, *, master_host: str, memory_mib: Mapping[str, int]
+) -> dict[str, object]:
     """The object at ``names.node_config_key``, as ``hcluster.node.config.hiera`` reads it.
 
-    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first.
+    ``master_host`` is the master's private DNS name, known before the launch because its interface is made first;
+    ``memory_mib`` is the memory of each type of the workers: containers are sized for the smallest.
     """
     return {
         "platform": record.name,
@@ -34,6 +45,7 @@ def node_config(spec: ClusterSpec, record: PlatformRecord, *, master_host: str) 
         "metastore_uri": record.metastore_uri,
         "workers": spec.core.count + spec.task.count,
         "core_nodes": spec.core.count,
+        "worker_memory_mib": min(memory_mib[one] for one in worker_types(spec)),
         "data_dirs": list(DATA_DIRS),
         "site": {file: dict(properties) for file, properties in spec.site.items()},
         "bootstrap": [
@@ -54,6 +66,7 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
         "metastore_uri": record.metastore_uri or f"thrift://{node_host}:9083",
         "workers": 0,
         "core_nodes": 0,
+        "worker_memory_mib": 0,
         "data_dirs": list(DATA_DIRS),
         "site": {},
         "bootstrap": [],

@@ -106,6 +106,15 @@ class InMemoryCompute(InMemoryIdentity):
         ]
 
     @probed
+    def memory_mib(self, types: Sequence[str]) -> dict[str, int]:
+        """Memory of each instance type, in MiB: 8 GiB for ``large``, twice that for ``xlarge``, and so on."""
+        sizes = {"small": 2, "medium": 4, "large": 8, "xlarge": 16, "2xlarge": 32, "4xlarge": 64, "8xlarge": 128}
+        unknown = [one for one in types if one.rpartition(".")[2] not in sizes]
+        if unknown:
+            raise NotFoundError(f"no instance type {unknown[0]}")
+        return {one: sizes[one.rpartition(".")[2]] * 1024 for one in types}
+
+    @probed
     def ensure_template(self, request: TemplateRequest) -> str:
         """Create the launch template, or add a default version to it when it differs. Returns its id."""
         template = next((one for one in self.templates.values() if one.name == request.name), None)

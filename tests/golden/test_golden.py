@@ -56,6 +56,7 @@ RECORD = PlatformRecord(
     groups={"science": "sg-0123456789abcdef0", "platform": "sg-0123456789abcdef1"},
     profiles={"science": "hcluster-demo-science-node", "platform": "hcluster-demo-platform-node"},
 )
+MEMORY = dict.fromkeys(("m5.large", "m5.xlarge", "m5a.large", "m5.2xlarge", "r5.large", "r5.xlarge", "m6i.large"), 8192)
 MASTER = "ip-10-64-16-5.ec2.internal"
 
 
@@ -96,8 +97,8 @@ GOLDEN: dict[str, Callable[[], object]] = {
     "spec-full.json": lambda: json.loads(FULL.to_json()),
     "schema-platform.json": lambda: schema("platform"),
     "schema-cluster.json": lambda: schema("cluster"),
-    "node-config-flights.json": lambda: node_config(FLIGHTS, RECORD, master_host=MASTER),
-    "node-config-full.json": lambda: node_config(FULL, RECORD, master_host=MASTER),
+    "node-config-flights.json": lambda: node_config(FLIGHTS, RECORD, master_host=MASTER, memory_mib=MEMORY),
+    "node-config-full.json": lambda: node_config(FULL, RECORD, master_host=MASTER, memory_mib=MEMORY),
     "node-config-platform.json": lambda: platform_node_config(RECORD, node_host="ip-10-64-16-4.ec2.internal"),
     "policy-team.json": lambda: team_policy("hcluster-demo", "us-east-1"),
     "policy-platform.json": lambda: platform_policy("hcluster-demo", "us-east-1"),

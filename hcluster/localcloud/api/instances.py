@@ -38,6 +38,9 @@ class Work(Protocol):
     def destroy(self, instance: Instance) -> None:
         """An instance that shuts down becomes terminated."""
 
+    def memory_mib(self, instance_type: str) -> int | None:
+        """What a machine of this type is granted here; None when there are none."""
+
 
 class Instances(Images):
     """EC2's records of instances. ``work`` is set by the server that owns it."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from hcluster.errors import HclusterError
+from hcluster.errors import HclusterError, LocalCloudError
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.instance import Instance
 from hcluster.localcloud.api.network import hostname
@@ -42,6 +42,13 @@ class Lifecycle:
         self._closing = threading.Event()
         self._suspects: set[str] = set()
         self._watch = threading.Thread(target=self._watching, name="watch", daemon=True)
+
+    def memory_mib(self, instance_type: str) -> int | None:
+        """What a machine of this type is granted here; None when there are none."""
+        try:
+            return self._machines.memory_mib(instance_type)
+        except LocalCloudError:
+            return None
 
     def start(self, backend: CloudBackend) -> None:
         """Begin to watch the machines of ``backend``."""
