@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hcluster.aws.part import Part, Record, carries, demand_tags, tag_list
+from hcluster.aws.part import Part, Record, carries, demand_own, demand_tags, tag_list, tags_of
 from hcluster.errors import ConflictError, NotFoundError
+from hcluster.model.names import TAG_REGION
 
 PREFIX = "hcluster-"
 """Only roles and profiles named so are ever deleted."""
@@ -32,17 +33,22 @@ class Identity(Part):
     def ensure_instance_profile(self, name: str, policy: Mapping[str, object], *, tags: Mapping[str, str]) -> str:
         """Create or adopt role and instance profile of that name, with exactly ``policy`` inline. Returns the name.
 
-        Continues whatever an interrupted call left. Raises ConflictError when the profile holds another role, and
-        DeadlineError when IAM does not show the role in the profile within 30 s.
+        Continues whatever an interrupted call left. Raises ConflictError when the profile holds another role or when
+        either is not this platform's of this region, before anything is changed, and DeadlineError when IAM does not
+        show the role in the profile within 30 s.
         """
-        self._ensure_role(name, tags)
+        role, profile = self._own_role(name, tags), self._own_profile(name, tags)
+        self._ensure_role(name, role, tags)
         self._put_policy(name, policy)
-        self._ensure_profile(name, tags)
+        self._ensure_profile(name, profile, tags)
         self._settle(f"instance profile {name}", lambda: self._demand_role(name))
         return name
 
     def delete_instance_profiles(self, tags: Mapping[str, str]) -> int:
-        """Delete roles and profiles whose name starts with ``hcluster-`` and which carry ``tags``; how many names."""
+        """Delete roles and profiles whose name starts with ``hcluster-`` and which carry ``tags``; how many names.
+
+        A platform of the same name in another region keeps its own.
+        """
         demand_tags(tags, "deleting instance profiles")
         roles = [
             name for name in self._names("list_roles", "Roles", "RoleName") if self._tagged(self._role(name), tags)
@@ -77,13 +83,42 @@ class Identity(Part):
         except NotFoundError:
             return None
 
-    @staticmethod
-    def _tagged(record: Record | None, tags: Mapping[str, str]) -> bool:
-        return record is not None and carries(record, tags)
+    def _tagged(self, record: Record | None, tags: Mapping[str, str]) -> bool:
+        return record is not None and carries(record, tags) and self._home(record) == self._session.region()
 
-    def _ensure_role(self, name: str, tags: Mapping[str, str]) -> None:
-        trust = json.dumps(TRUST)
+    def _home(self, record: Record) -> str:
+        """The region that a role or profile was made for."""
+        # What was made before regions were written down is taken for this region's.
+        return tags_of(record).get(TAG_REGION) or self._session.region()
+
+    def _own_role(self, name: str, tags: Mapping[str, str]) -> Record | None:
         role = self._role(name)
+        self._demand_home(role, tags, f"role {name}", f"`aws iam delete-role --role-name {name}`")
+        return role
+
+    def _own_profile(self, name: str, tags: Mapping[str, str]) -> Record | None:
+        profile = self._profile(name)
+        remove = f"`aws iam delete-instance-profile --instance-profile-name {name}`"
+        self._demand_home(profile, tags, f"instance profile {name}", remove)
+        return profile
+
+    def _demand_home(self, record: Record | None, tags: Mapping[str, str], what: str, remove: str) -> None:
+        """Refuse what is another platform's, or that of the platform of the same name in another region."""
+        if record is None:
+            return
+        demand_own(record, tags, what, remove)
+        home = self._home(record)
+        if home != self._session.region():
+            raise ConflictError(
+                f"{what} exists and belongs to the platform of the same name in {home}",
+                hint="the names of roles are shared by all regions: choose another `name` in platform.yaml",
+            )
+
+    def _tags(self, tags: Mapping[str, str]) -> list[dict[str, str]]:
+        return tag_list({**tags, TAG_REGION: self._session.region()})
+
+    def _ensure_role(self, name: str, role: Record | None, tags: Mapping[str, str]) -> None:
+        trust = json.dumps(TRUST)
         if role is None:
             try:
                 with self._session.call(f"creating role {name}"):
@@ -91,10 +126,10 @@ class Identity(Part):
                         RoleName=name,
                         AssumeRolePolicyDocument=trust,
                         Description="hcluster nodes",
-                        Tags=tag_list(tags),
+                        Tags=self._tags(tags),
                     )
             except ConflictError:
-                role = self._role(name)
+                role = self._own_role(name, tags)  # made by another caller meanwhile
         if role is not None and role.get("AssumeRolePolicyDocument") != TRUST:
             with self._session.call(f"correcting the trust policy of role {name}"):
                 self._iam().update_assume_role_policy(RoleName=name, PolicyDocument=trust)
@@ -111,13 +146,13 @@ class Identity(Part):
 
         self._settle(f"role {name}", put)
 
-    def _ensure_profile(self, name: str, tags: Mapping[str, str]) -> None:
-        if self._profile(name) is None:
+    def _ensure_profile(self, name: str, profile: Record | None, tags: Mapping[str, str]) -> None:
+        if profile is None:
             try:
                 with self._session.call(f"creating instance profile {name}"):
-                    self._iam().create_instance_profile(InstanceProfileName=name, Tags=tag_list(tags))
+                    self._iam().create_instance_profile(InstanceProfileName=name, Tags=self._tags(tags))
             except ConflictError:
-                pass  # made by another caller meanwhile
+                self._own_profile(name, tags)  # made by another caller meanwhile
         self._settle(f"instance profile {name}", lambda: self._add_role(name))
 
     def _add_role(self, name: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of, error_class, message_of
-from hcluster.aws.part import Part, Record, carries, demand_tags, tag_filters, tag_specifications
+from hcluster.aws.part import Part, Record, carries, demand_own, demand_tags, tag_filters, tag_specifications
 from hcluster.errors import (
     CapacityError,
     ConflictError,
@@ -25,6 +25,8 @@ from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
 
 DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
 """Names that EC2 recommends for extra volumes; also their most."""
+ON_DEMAND_STRATEGY = "prioritized"
+SPOT_STRATEGY = "capacity-optimized-prioritized"
 TAGGED = ("instance", "volume")
 PROFILE_TRIES = 7
 PROFILE_PAUSE = 5.0
@@ -35,7 +37,10 @@ class Launch(Part):
     """From a template to running nodes."""
 
     def ensure_template(self, request: TemplateRequest) -> str:
-        """Create the launch template, or add a default version to it when it differs. Returns its id."""
+        """Create the launch template, or add a default version to it when it differs. Returns its id.
+
+        Raises ConflictError when the template of that name is not this platform's.
+        """
         data = template_data(request)
         mark = _mark(data)
         template = self._template(request.name)
@@ -54,6 +59,9 @@ class Launch(Part):
                 if template is None:
                     raise
         identity = str(template["LaunchTemplateId"])
+        what = f"launch template {request.name}"
+        remove = f"`aws ec2 delete-launch-template --launch-template-id {identity}`"
+        demand_own(template, request.tags, what, remove)
         self._ensure_version(identity, request.name, data, mark)
         return identity
 
@@ -63,8 +71,9 @@ class Launch(Part):
         return sum(self._delete_template(str(one["LaunchTemplateId"])) for one in self._templates(tags))
 
     def create_fleet(self, request: FleetRequest) -> FleetResult:
-        """Launch. The same ``client_token`` again gives the same instances. Raises NotFoundError for a missing
-        image or template; a shortage is not raised but told in the result's errors."""
+        """Launch. The same ``client_token`` again gives the same instances. A shortage is not raised but told in the
+        result's errors; raises NotFoundError for a missing image or template, and CloudError or one of its kin for
+        whatever else kept nodes from being launched (those that were launched stay)."""
         if request.count < 1 or not request.types:
             raise UsageError(f"a fleet needs a count and types, not {request.count} of {list(request.types)}")
         own_interface = bool(request.subnets) and self._has_interface(request.template)
@@ -174,12 +183,8 @@ def template_data(request: TemplateRequest) -> dict[str, Any]:
         "NetworkInterfaces": [interface],
         "InstanceInitiatedShutdownBehavior": "terminate" if request.end_with_shutdown else "stop",
         # One hop: a container on a node does not get the node's credentials.
-        "MetadataOptions": {
-            "HttpEndpoint": "enabled",
-            "HttpTokens": "required",
-            "HttpPutResponseHopLimit": 1,
-            "InstanceMetadataTags": "enabled",
-        },
+        # No InstanceMetadataTags: nothing reads tags there, and with it EC2 refuses tag keys with spaces or slashes.
+        "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1},
         "TagSpecifications": tag_specifications(request.tags, *tagged),
     }
     if request.disks:
@@ -199,16 +204,19 @@ def template_data(request: TemplateRequest) -> dict[str, Any]:
 
 
 def fleet_arguments(request: FleetRequest, token: str, subnets: Sequence[str]) -> dict[str, Any]:
-    """Arguments of CreateFleet. An instant fleet's spot requests are one-time: an interrupted node never comes back."""
-    overrides: list[dict[str, str]] = [
-        {"InstanceType": kind, **({"SubnetId": subnet} if subnet else {})}
-        for kind in request.types
+    """Arguments of CreateFleet. An instant fleet's spot requests are one-time: an interrupted node never comes back.
+
+    Types are tried in their order; in the spot market the order counts as far as it costs no capacity.
+    """
+    overrides: list[dict[str, Any]] = [
+        {"InstanceType": kind, "Priority": float(place), **({"SubnetId": subnet} if subnet else {})}
+        for place, kind in enumerate(request.types)
         for subnet in (subnets or ("",))
     ]
     strategy: dict[str, Any] = (
-        {"SpotOptions": {"AllocationStrategy": "price-capacity-optimized", "InstanceInterruptionBehavior": "terminate"}}
+        {"SpotOptions": {"AllocationStrategy": SPOT_STRATEGY, "InstanceInterruptionBehavior": "terminate"}}
         if request.market == "spot"
-        else {"OnDemandOptions": {"AllocationStrategy": "lowest-price"}}
+        else {"OnDemandOptions": {"AllocationStrategy": ON_DEMAND_STRATEGY}}
     )
     arguments: dict[str, Any] = {
         "Type": "instant",
@@ -240,10 +248,22 @@ def _profile_unknown(errors: Sequence[tuple[str, str]]) -> bool:
 
 
 def _raise_what_is_no_shortage(request: FleetRequest, result: FleetResult) -> None:
-    """CreateFleet tells even a missing image as an error of an offering; no other offering would cure these."""
-    if result.instances:
+    """CreateFleet tells even a missing image as an error of an offering; no other offering would cure these.
+
+    Beside a shortage other errors are not raised: EC2 gives one to a type that a zone does not have at all, too, and
+    there more types do help.
+    """
+    if len(result.instances) >= request.count or not result.errors:
         return
-    for code, message in result.errors:
-        kind: type[HclusterError] = error_class(code)
-        if kind in (NotFoundError, DeniedError, CredentialsError):
-            raise kind(f"launching {request.count} {request.market} nodes: {message} ({code})")
+    others = [error for error in result.errors if error_class(error[0]) is not CapacityError]
+    # These are true of every offering, so they count beside a shortage, too.
+    plain = [error for error in others if error_class(error[0]) in (NotFoundError, DeniedError, CredentialsError)]
+    if len(others) < len(result.errors) and (result.instances or not plain):
+        return
+    code, message = (plain or others)[0]
+    kind: type[HclusterError] = error_class(code)
+    raise kind(
+        f"launching {request.count} {request.market} nodes, of which {len(result.instances)} came: {message} ({code})",
+        context="\n".join(f"{code}: {message}" for code, message in result.errors),
+        hint="this is no shortage: correct what EC2 names, then run the same command again",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of, message_of
-from hcluster.aws.part import Part, Record, carries, chunks, demand_tags, tag_filters, tag_specifications
+from hcluster.aws.part import Part, Record, carries, chunks, demand_own, demand_tags, tag_filters, tag_specifications
 from hcluster.errors import ConflictError, DeadlineError, NotFoundError
 
 DETACH_SECONDS = 60.0
@@ -44,9 +44,10 @@ class Network(Part):
         """Create or adopt the group by name; its members may speak to each other, are reached by members of
         ``allow_from`` (group ids) on every port, and from ``allow_cidrs`` on port 22. Returns its id.
 
-        Rules are added, never taken away; what else an adopted group allows stays.
+        Rules are added, never taken away; what else an adopted group allows stays. Raises ConflictError when the group
+        is not this platform's.
         """
-        group = self._group(name, vpc) or self._create_group(name, vpc, tags)
+        group = self._group(name, vpc, tags) or self._create_group(name, vpc, tags)
         wanted = [_from_group(member) for member in (group, *allow_from)] + [_ssh_from(cidr) for cidr in allow_cidrs]
         present = _rules(self._settle(f"security group {name}", lambda: self._group_by_id(group)))
         for permission in wanted:
@@ -127,12 +128,20 @@ class Network(Part):
         ordered = sorted(found, key=lambda one: (str(one["AvailabilityZone"]), str(one["SubnetId"])))
         return tuple(str(one["SubnetId"]) for one in ordered)
 
-    def _group(self, name: str, vpc: str) -> str:
+    def _group(self, name: str, vpc: str, tags: Mapping[str, str]) -> str:
+        """Id of the group of that name, "" when there is none. Raises ConflictError when it is not ours."""
         filters = [{"Name": "group-name", "Values": [name]}, {"Name": "vpc-id", "Values": [vpc]}]
         found = self._pages(
             f"looking for security group {name}", "describe_security_groups", "SecurityGroups", Filters=filters
         )
-        return next((str(one["GroupId"]) for one in found if one["GroupName"] == name), "")
+        record = next((one for one in found if one["GroupName"] == name), None)
+        if record is None:
+            return ""
+        group = str(record["GroupId"])
+        demand_own(
+            record, tags, f"security group {name} ({group})", f"`aws ec2 delete-security-group --group-id {group}`"
+        )
+        return group
 
     def _group_by_id(self, group: str) -> Record:
         found = self._pages(
@@ -153,7 +162,7 @@ class Network(Part):
                 )
         except ConflictError:
             # Somebody made it since we looked.
-            group = self._group(name, vpc)
+            group = self._group(name, vpc, tags)
             if not group:
                 raise
             return group

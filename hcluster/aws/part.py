@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from hcluster.aws.session import AwsSession
-from hcluster.errors import DeadlineError, NotFoundError, UsageError
+from hcluster.errors import ConflictError, DeadlineError, NotFoundError, UsageError
+from hcluster.model.names import TAG_PLATFORM
 from hcluster.ports import Clock
 
 T = TypeVar("T")
@@ -82,6 +83,29 @@ def carries(record: Record, tags: Mapping[str, str]) -> bool:
     """Whether a record carries all ``tags`` literally: EC2's filters read ``*`` and ``?`` in a value as wildcards."""
     own = tags_of(record)
     return all(own.get(key) == value for key, value in tags.items())
+
+
+def demand_own(record: Record, tags: Mapping[str, str], what: str, remove: str) -> None:
+    """Refuse to adopt what was not made for the same platform: tags go into the call that creates, so ours has them.
+
+    Args:
+        record: what was found by its name.
+        tags: what it would have been made with.
+        what: how messages call it: ``role hcluster-x-node``.
+        remove: the command that deletes it.
+
+    Raises:
+        ConflictError: it is another platform's, or nobody's that we know.
+    """
+    own = tags_of(record)
+    holder, wanted = own.get(TAG_PLATFORM, ""), tags.get(TAG_PLATFORM, "")
+    if holder == wanted:
+        return
+    whose = f"belongs to platform {holder}" if holder else f"was not made by hcluster (it has no tag {TAG_PLATFORM})"
+    raise ConflictError(
+        f"{what} exists and {whose}",
+        hint=f"choose another `name` for the platform or the cluster, or remove it if nobody needs it: {remove}",
+    )
 
 
 def demand_tags(tags: Mapping[str, str], what: str) -> None:

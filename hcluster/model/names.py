@@ -11,6 +11,8 @@ TAG_TEAM = "hcluster:team"
 TAG_OWNER = "hcluster:owner"
 TAG_IMAGE_HASH = "hcluster:inputs"
 TAG_IMAGE_NAME = "hcluster:image"
+TAG_REGION = "hcluster:region"
+"""Of roles and instance profiles alone: their names are shared by all regions of an account."""
 
 PLATFORM_CLUSTER = "platform"
 """The reserved cluster name of the standing platform node."""
@@ -72,5 +74,9 @@ WAREHOUSE_PREFIX = "warehouse/"
 
 
 def resource_name(platform: str, *parts: str) -> str:
-    """Name of an AWS resource (group, role, template) of a platform."""
+    """Name of an AWS resource (group, role, template) of a platform.
+
+    Not unique: platform ``a-b`` with cluster ``c`` has the names of platform ``a`` with cluster ``b-c``. Whoever finds a
+    resource of a name must look whose it is at its tags.
+    """
     return "-".join(("hcluster", platform, *parts))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hcluster.aws.identity import TRUST
+from hcluster.errors import ConflictError
 from hcluster.model.launch import Disk
 from tests.contract.api_world import Api, ApiWorld
 from tests.contract.world import POLICY
@@ -26,7 +27,7 @@ def test_a_template_demands_imdsv2_and_tags_all_that_it_makes(cloud: ApiWorld, a
     data = listed["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
     assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-    assert data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
+    assert "InstanceMetadataTags" not in data["MetadataOptions"], "it would forbid spaces and slashes in tag keys"
     assert json.loads(base64.b64decode(data["UserData"])) == {"a": 1}
     assert {one["ResourceType"] for one in data["TagSpecifications"]} >= {"instance", "volume", "network-interface"}
     assert [one["DeviceName"] for one in data["BlockDeviceMappings"]] == ["/dev/sdf", "/dev/sdg"]
@@ -89,6 +90,12 @@ def test_a_rule_that_is_missing_from_an_adopted_group_is_added(cloud: ApiWorld, 
     assert [pair["GroupId"] for one in found for pair in one["UserIdGroupPairs"]] == [group]
 
 
+def tags_of(platform: str, region: str = "us-east-1") -> list[dict[str, str]]:
+    """What a role or profile of a platform carries from its creation on; "" leaves a tag out."""
+    wanted = {"hcluster:platform": platform, "hcluster:region": region}
+    return [{"Key": key, "Value": value} for key, value in wanted.items() if value]
+
+
 STEPS = ("role", "other policy", "profile", "in profile")
 
 
@@ -100,13 +107,12 @@ def test_an_instance_profile_is_finished_from_each_half_done_state(
 ) -> None:
     iam, name = api.session.client("iam"), f"hcluster-{cloud.name}-half"
     if "role" in done or "other policy" in done:
-        iam.create_role(
-            RoleName=name, AssumeRolePolicyDocument=json.dumps({**TRUST, "Statement": TRUST["Statement"] * 2})
-        )
+        trust = json.dumps({**TRUST, "Statement": TRUST["Statement"] * 2})
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags_of(cloud.name))
     if "other policy" in done:
         iam.put_role_policy(RoleName=name, PolicyName="other", PolicyDocument=json.dumps(POLICY))
     if "profile" in done:
-        iam.create_instance_profile(InstanceProfileName=name)
+        iam.create_instance_profile(InstanceProfileName=name, Tags=tags_of(cloud.name))
     if "in profile" in done:
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     assert cloud.compute.ensure_instance_profile(name, POLICY, tags=cloud.tags) == name
@@ -119,11 +125,70 @@ def test_an_instance_profile_is_finished_from_each_half_done_state(
 
 def test_half_deleted_instance_profiles_are_deleted_to_the_end(cloud: ApiWorld, api: Api) -> None:
     iam = api.session.client("iam")
-    tags = [{"Key": "hcluster:platform", "Value": cloud.name}]
+    tags = tags_of(cloud.name)
     iam.create_role(RoleName=f"hcluster-{cloud.name}-a", AssumeRolePolicyDocument=json.dumps(TRUST), Tags=tags)
     iam.create_instance_profile(InstanceProfileName=f"hcluster-{cloud.name}-b", Tags=tags)
     assert cloud.compute.delete_instance_profiles(cloud.tags) == 2
     assert cloud.compute.delete_instance_profiles(cloud.tags) == 0
+
+
+@pytest.mark.parametrize("kind", ["role", "profile"])
+@pytest.mark.parametrize(
+    ("platform", "region", "whose"),
+    [
+        ("", "", "was not made by hcluster"),
+        ("stranger", "us-east-1", "belongs to platform stranger"),
+        (None, "eu-west-1", "of the same name in eu-west-1"),
+    ],
+)
+def test_somebody_elses_role_or_profile_of_our_name_is_a_conflict_and_stays_as_it_was(
+    cloud: ApiWorld, api: Api, kind: str, platform: str | None, region: str, whose: str
+) -> None:
+    iam, name = api.session.client("iam"), f"hcluster-{cloud.name}-node"
+    tags = tags_of(cloud.name if platform is None else platform, region)
+    if kind == "role":
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST), Tags=tags)
+    else:
+        iam.create_instance_profile(InstanceProfileName=name, Tags=tags)
+    with pytest.raises(ConflictError, match=whose) as raised:
+        cloud.compute.ensure_instance_profile(name, POLICY, tags=cloud.tags)
+    assert "choose another `name`" in raised.value.hint
+    if kind == "role":
+        assert iam.list_role_policies(RoleName=name)["PolicyNames"] == []
+    else:
+        with pytest.raises(iam.exceptions.NoSuchEntityException):
+            iam.get_role(RoleName=name)
+    assert cloud.compute.delete_instance_profiles(cloud.tags) == 0
+
+
+def test_a_role_and_its_profile_carry_platform_and_region(cloud: ApiWorld, api: Api) -> None:
+    iam, name = api.session.client("iam"), f"hcluster-{cloud.name}-node"
+    cloud.compute.ensure_instance_profile(name, POLICY, tags=cloud.tags)
+    assert iam.get_role(RoleName=name)["Role"]["Tags"] == tags_of(cloud.name)
+    assert iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Tags"] == tags_of(cloud.name)
+
+
+@pytest.mark.parametrize("platform", ["", "stranger"])
+def test_somebody_elses_security_group_or_template_of_our_name_is_a_conflict(
+    cloud: ApiWorld, api: Api, platform: str
+) -> None:
+    def specified(kind: str) -> dict[str, object]:
+        return {"TagSpecifications": [{"ResourceType": kind, "Tags": tags_of(platform, "")}]} if platform else {}
+
+    vpc, name = cloud.vpc()[0], f"hcluster-{cloud.name}-team"
+    made = api.ec2.create_security_group(GroupName=name, Description="x", VpcId=vpc, **specified("security-group"))
+    with pytest.raises(ConflictError, match=f"security group {name}") as raised:
+        cloud.group("team")
+    assert made["GroupId"] in raised.value.hint
+    assert api.ec2.describe_security_groups(GroupIds=[made["GroupId"]])["SecurityGroups"][0]["IpPermissions"] == []
+    api.ec2.delete_security_group(GroupId=made["GroupId"])
+    api.ec2.create_launch_template(
+        LaunchTemplateName=f"hcluster-{cloud.name}-core",
+        LaunchTemplateData={"InstanceType": "m5.large"},
+        **specified("launch-template"),
+    )
+    with pytest.raises(ConflictError, match=f"launch template hcluster-{cloud.name}-core"):
+        cloud.template("core")
 
 
 def test_a_bucket_is_closed_to_the_public_encrypted_and_keeps_its_other_tags(cloud: ApiWorld, api: Api) -> None:
