@@ -42,9 +42,10 @@ def _own_tag(key: str) -> str:
 ClusterName = Annotated[Name, AfterValidator(_not_reserved)]
 InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
 SiteValue = Annotated[str, BeforeValidator(_site_value)]
-TagKey = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]+$", max_length=128), AfterValidator(_own_tag)]
-TagValue = Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]*$", max_length=256)]
-"""What EC2 accepts in tags."""
+_TAG_LETTERS = r"[\p{L}\p{Z}\p{N}_.:/=+@-]"
+"""What EC2 accepts in keys and values of tags (EC2 user guide, "tag restrictions")."""
+TagKey = Annotated[str, StringConstraints(pattern=f"^{_TAG_LETTERS}+$", max_length=128), AfterValidator(_own_tag)]
+TagValue = Annotated[str, StringConstraints(pattern=f"^{_TAG_LETTERS}*$", max_length=256)]
 
 
 class DiskSpec(Schema):
@@ -181,7 +182,7 @@ class ClusterSpec(Schema):
         description="One of the platform's teams; its members may use the cluster.",
         json_schema_extra=refused(_IDENTITY),
     )
-    owner: Annotated[str, StringConstraints(pattern=r"^[\w .:/=+@-]*$", max_length=128)] = Field(
+    owner: Annotated[str, StringConstraints(pattern=f"^{_TAG_LETTERS}*$", max_length=128)] = Field(
         default="",
         description="Who answers for it; empty means whoever starts it.",
         json_schema_extra=refused(_IDENTITY),

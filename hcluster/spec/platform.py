@@ -7,12 +7,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from hcluster.model.names import PLATFORM_CLUSTER
+from hcluster.model.names import PLATFORM_CLUSTER, resource_name
 from hcluster.spec.base import Name, Schema, live, refused, replace_nodes
 from hcluster.spec.cluster import InstanceType
 
 ENDPOINT = "{endpoint}"
 """In ``network.package_proxy``: the host of the profile's EC2 endpoint."""
+
+MAX_ROLE_NAME = 64
+"""Letters of a role's name that IAM allows."""
 
 _CALLER = "it only tells how this machine reaches AWS"
 _DATA = "data and running clusters depend on it; make another platform"
@@ -168,4 +171,16 @@ class PlatformSpec(Schema):
     def _unique_teams(self) -> Self:
         if len(set(self.teams)) != len(self.teams):
             raise ValueError("each team is named once")
+        return self
+
+    @model_validator(mode="after")
+    def _roles_fit(self) -> Self:
+        roles = {team: resource_name(self.name, team, "node") for team in self.teams}
+        long = [team for team, role in roles.items() if len(role) > MAX_ROLE_NAME]
+        if long:
+            most = MAX_ROLE_NAME - len(resource_name(self.name, "", "node"))
+            raise ValueError(
+                f"roles are named hcluster-PLATFORM-TEAM-node, in {MAX_ROLE_NAME} letters at most: a team of platform "
+                f"{self.name} may have at most {most}; too long: {', '.join(long)}"
+            )
         return self

@@ -13,7 +13,15 @@ from hcluster.aws.compute import AwsCompute
 from hcluster.aws.launch import fleet_arguments, template_data
 from hcluster.aws.objects import S3ObjectStore
 from hcluster.aws.session import AwsSession
-from hcluster.errors import CapacityError, ConflictError, DeadlineError, DeniedError, NotFoundError, UsageError
+from hcluster.errors import (
+    CapacityError,
+    CloudError,
+    ConflictError,
+    DeadlineError,
+    DeniedError,
+    NotFoundError,
+    UsageError,
+)
 from hcluster.model.launch import Disk, FleetRequest, TemplateRequest
 from hcluster.testing import ManualClock
 
@@ -62,23 +70,23 @@ def test_a_fleet_is_instant_and_offers_every_type_in_every_subnet() -> None:
     overrides = sent["LaunchTemplateConfigs"][0]["Overrides"]
     assert sent["Type"] == "instant"
     assert sent["ClientToken"] == "token"
-    assert [(one["InstanceType"], one["SubnetId"]) for one in overrides] == [
-        ("m5.large", "subnet-1"),
-        ("m5.large", "subnet-2"),
-        ("m5.xlarge", "subnet-1"),
-        ("m5.xlarge", "subnet-2"),
+    assert [(one["InstanceType"], one["SubnetId"], one["Priority"]) for one in overrides] == [
+        ("m5.large", "subnet-1", 0.0),
+        ("m5.large", "subnet-2", 0.0),
+        ("m5.xlarge", "subnet-1", 1.0),
+        ("m5.xlarge", "subnet-2", 1.0),
     ]
-    assert sent["SpotOptions"]["AllocationStrategy"] == "price-capacity-optimized"
+    assert sent["SpotOptions"]["AllocationStrategy"] == "capacity-optimized-prioritized"
     assert sent["TargetCapacitySpecification"] == {"TotalTargetCapacity": 2, "DefaultTargetCapacityType": "spot"}
     assert sent["TagSpecifications"] == [{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}]
 
 
-def test_an_on_demand_fleet_takes_the_lowest_price_and_no_spot_options() -> None:
+def test_an_on_demand_fleet_takes_types_in_their_order_and_no_spot_options() -> None:
     sent = fleet_arguments(FleetRequest("lt-1", 1, ("m5.large",), (), "on-demand", "token"), "token", ())
-    assert sent["OnDemandOptions"] == {"AllocationStrategy": "lowest-price"}
+    assert sent["OnDemandOptions"] == {"AllocationStrategy": "prioritized"}
     assert "SpotOptions" not in sent
     assert "TagSpecifications" not in sent
-    assert sent["LaunchTemplateConfigs"][0]["Overrides"] == [{"InstanceType": "m5.large"}]
+    assert sent["LaunchTemplateConfigs"][0]["Overrides"] == [{"InstanceType": "m5.large", "Priority": 0.0}]
 
 
 def test_a_template_with_an_interface_names_no_groups_and_tags_no_interface() -> None:
@@ -149,6 +157,39 @@ def test_a_denial_that_comes_as_an_error_of_the_fleet_is_raised(stubbed: Stubbed
     ec2.add_response("create_fleet", fleet_error("UnauthorizedOperation", "iam:PassRole"))
     with pytest.raises(DeniedError, match="iam:PassRole"):
         stubbed.compute.create_fleet(FLEET)
+
+
+ARCHITECTURE = ("InvalidParameterValue", "The architecture 'arm64' of the specified instance type does not match")
+
+
+@pytest.mark.parametrize("launched", [[], ["i-1"]])
+def test_an_error_of_the_fleet_that_is_no_shortage_is_raised_with_ec2s_words(
+    stubbed: Stubbed, launched: list[str]
+) -> None:
+    ec2 = stubbed.service("ec2")
+    ec2.add_response("describe_launch_template_versions", VERSION)
+    ec2.add_response("create_fleet", {**fleet_error(*ARCHITECTURE), "Instances": [{"InstanceIds": launched}]})
+    with pytest.raises(CloudError, match="The architecture 'arm64'") as raised:
+        stubbed.compute.create_fleet(FLEET)
+    assert f"of which {len(launched)} came" in raised.value.message
+    assert "this is no shortage" in raised.value.hint
+
+
+def test_an_error_of_one_type_is_no_matter_when_another_gave_all_nodes(stubbed: Stubbed) -> None:
+    ec2 = stubbed.service("ec2")
+    ec2.add_response("describe_launch_template_versions", VERSION)
+    full = {**fleet_error(*ARCHITECTURE), "Instances": [{"InstanceIds": ["i-1", "i-2"]}]}
+    ec2.add_response("create_fleet", full)
+    assert stubbed.compute.create_fleet(FLEET).errors == (ARCHITECTURE,)
+
+
+def test_an_error_beside_a_shortage_leaves_it_a_shortage(stubbed: Stubbed) -> None:
+    ec2 = stubbed.service("ec2")
+    ec2.add_response("describe_launch_template_versions", VERSION)
+    both = fleet_error("InsufficientInstanceCapacity", "none left")
+    both["Errors"] += fleet_error(*ARCHITECTURE)["Errors"]
+    ec2.add_response("create_fleet", both)
+    assert stubbed.compute.create_fleet(FLEET).errors == (("InsufficientInstanceCapacity", "none left"), ARCHITECTURE)
 
 
 def test_a_profile_that_ec2_does_not_know_yet_is_waited_for_with_tokens_in_order(stubbed: Stubbed) -> None:

@@ -6,10 +6,11 @@ import typing
 from collections.abc import Iterator
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from hcluster.errors import IntegrityError
+from hcluster.model.names import resource_name
 from hcluster.spec.base import declared_policy, duration, seconds
 from hcluster.spec.cluster import ClusterSpec
 from hcluster.spec.load import schema
@@ -93,3 +94,26 @@ def test_the_proxy_is_the_endpoints_host_only_where_that_is_asked_for() -> None:
     assert proxy("") == ""
     assert proxy("proxy.corp:8080") == "proxy.corp:8080"
     assert proxy("{endpoint}:3128") == "ec2.us-east-1.amazonaws.com:3128"
+
+
+@pytest.mark.parametrize("key", ["cost center", "app/tier", "Größe", "a@b:c+d=e-f_g.h", "x" * 128])
+def test_tag_keys_are_what_ec2_takes(key: str) -> None:
+    assert ClusterSpec.model_validate({"name": "a", "team": "t", "tags": {key: key}}).tags == {key: key}
+
+
+@pytest.mark.parametrize("key", ["", "a*", "a\tb", "a,b", "a\\b", "a‿b", "x" * 129, "AWS:x", "hcluster:x"])
+def test_other_tag_keys_are_refused(key: str) -> None:
+    with pytest.raises(ValidationError):
+        ClusterSpec.model_validate({"name": "a", "team": "t", "tags": {key: "v"}})
+
+
+def test_a_team_whose_role_would_have_too_long_a_name_is_refused_with_the_most_that_fits() -> None:
+    platform = "p" * 30
+
+    def made(*teams: str) -> PlatformSpec:
+        return PlatformSpec.model_validate({"name": platform, "bucket": "bucket", "teams": teams})
+
+    assert len(resource_name(platform, made("t" * 19).teams[0], "node")) == 64
+    with pytest.raises(ValidationError, match=f"at most 19; too long: {'t' * 20}, {'u' * 30}") as raised:
+        made("t" * 20, "fine", "u" * 30)
+    assert len(raised.value.errors()) == 1
