@@ -1,17 +1,18 @@
 # Compiles the catalogs of many nodes in one process: starting Ruby and Puppet once for each would take most of the time.
 #
-# usage: ruby puppet_catalogs.rb PUPPET_FOLDER HIERA_CONFIG ROLE...
-# HIERA_CONFIG may contain %ROLE%, which becomes the role's name. Prints one JSON object: by role its resources
-# ("Type[title]" => parameters), or the error.
+# usage: ruby puppet_catalogs.rb PUPPET_FOLDER HIERA_CONFIG NODE...
+# NODE is ROLE or ROLE-WORD. HIERA_CONFIG may contain %NODE%, which becomes the node. Prints one JSON object: by node its
+# resources ("Type[title]" => parameters), or the error.
 require 'json'
 require 'puppet'
 
-base, hiera, *roles = ARGV
+base, hiera, *nodes = ARGV
 Puppet.initialize_settings(['--confdir', "#{File.dirname(hiera)}/conf", '--vardir', "#{File.dirname(hiera)}/var"])
 Puppet::Util::Log.level = :err
 modules = ["#{base}/site-modules", "#{base}/modules"]
-answers = roles.map do |role|
-  Puppet[:hiera_config] = hiera.sub('%ROLE%', role)
+answers = nodes.map do |name|
+  role = name.split('-').first
+  Puppet[:hiera_config] = hiera.sub('%NODE%', name)
   env = Puppet::Node::Environment.create(:test, modules, "#{base}/manifests/site.pp")
   answer = Puppet.override(current_environment: env, loaders: Puppet::Pops::Loaders.new(env)) do
     facts = { 'hcluster_role' => role, 'os' => { 'architecture' => 'amd64', 'family' => 'Debian', 'name' => 'Debian' } }
@@ -24,6 +25,6 @@ answers = roles.map do |role|
   rescue Puppet::Error => e
     { 'error' => e.message }
   end
-  [role, answer]
+  [name, answer]
 end
 puts JSON.generate(answers.to_h)

@@ -12,6 +12,7 @@ import pytest
 
 HERE = Path(__file__).parent
 PUPPET = HERE.parents[1] / "puppet"
+OWN = "thrift://ip-10-0-0-7.ec2.internal:9083"
 PASSWORD = "a'b&c"  # characters that SQL and XML treat apart
 
 pytestmark = pytest.mark.skipif(not shutil.which("puppet"), reason="needs Debian's puppet-agent")
@@ -52,15 +53,21 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         "master": facts("master", folder, memory_mib=3072),
         "core": facts("core", folder),
         "task": facts("task", folder, memory_mib="much"),
-        "platform": facts("platform", folder),
+        "platform": facts("platform", folder, metastore_uri=OWN),
+        "platform-address": facts("platform", folder, metastore_uri="thrift://10.0.0.7:9083"),
+        "platform-outside": facts("platform", folder) | {"profile::metastore::secret": "/nowhere"},
+        # Its name begins like this node's.
+        "platform-similar": facts("platform", folder, metastore_uri=f"{OWN.removesuffix(':9083')}.example.org"),
+        "validate": facts("validate", folder, metastore_uri=OWN, memory_mib=3072),
+        "image": {},
         "nonsense": facts("core", folder),
     }
     hiera = (PUPPET / "hiera.yaml").read_text().replace("datadir: data", f"datadir: {PUPPET / 'data'}")
-    for role, values in nodes.items():
-        (folder / f"{role}.yaml").write_text(json.dumps(values))
-        layer = hiera.replace("/etc/hcluster", str(folder)).replace("node.yaml\n  - name", f"{role}.yaml\n  - name", 1)
-        (folder / f"{role}.hiera.yaml").write_text(layer)
-    command = ["ruby", str(HERE / "puppet_catalogs.rb"), str(PUPPET), str(folder / "%ROLE%.hiera.yaml"), *nodes]
+    for node, values in nodes.items():
+        (folder / f"{node}.yaml").write_text(json.dumps(values))
+        layer = hiera.replace("/etc/hcluster", str(folder)).replace("node.yaml\n  - name", f"{node}.yaml\n  - name", 1)
+        (folder / f"{node}.hiera.yaml").write_text(layer)
+    command = ["ruby", str(HERE / "puppet_catalogs.rb"), str(PUPPET), str(folder / "%NODE%.hiera.yaml"), *nodes]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Catalog] = json.loads(done.stdout.splitlines()[-1])
@@ -87,8 +94,38 @@ def test_each_role_runs_its_daemons_and_no_others(catalogs: dict[str, Catalog]) 
     }
 
 
+def test_a_platform_node_whose_metastore_is_its_own_runs_it_by_name_or_address(catalogs: dict[str, Catalog]) -> None:
+    assert services(catalogs["platform-address"]) == services(catalogs["platform"]) == {"mariadb", "hive-metastore"}
+
+
+@pytest.mark.parametrize("node", ["platform-outside", "platform-similar"])
+def test_with_a_metastore_from_outside_the_platform_node_runs_and_keeps_nothing_of_one(
+    catalogs: dict[str, Catalog], node: str
+) -> None:
+    catalog = catalogs[node]
+    assert "error" not in catalog
+    assert services(catalog) == set()
+    assert not [ref for ref in catalog if "mysql" in ref or "mariadb" in ref or "hive-metastore" in ref]
+    assert json.loads(catalog["File[/etc/hcluster/health.json]"]["content"]) == []
+
+
+def test_with_a_metastore_from_outside_the_platform_node_still_tries_it_and_s3(catalogs: dict[str, Catalog]) -> None:
+    catalog = catalogs["platform-outside"]
+    assert (
+        'uri = "thrift://ip-10-0-0-8.ec2.internal:9083"' in catalog["File[/etc/hcluster/smoke.d/metastore]"]["content"]
+    )
+    assert 'BUCKET = "lake"' in catalog["File[/etc/hcluster/smoke.d/s3a]"]["content"]
+    assert properties(catalog, "/etc/hadoop/core-site.xml")["fs.defaultFS"] == "s3a://lake/"
+
+
+def test_nodes_converge_at_times_of_their_own(catalogs: dict[str, Catalog]) -> None:
+    lines = catalogs["image"]["File[/etc/systemd/system/hcluster-converge.timer]"]["content"].splitlines()
+    assert {"OnUnitActiveSec=30min", "RandomizedDelaySec=10min"} <= set(lines)
+    assert catalogs["image"]["Service[hcluster-converge.timer]"]["enable"] == "true"
+
+
 def test_health_names_every_daemon_of_the_node(catalogs: dict[str, Catalog]) -> None:
-    for role in ("master", "core", "platform"):
+    for role in ("master", "core", "platform", "validate"):
         checks = json.loads(catalogs[role]["File[/etc/hcluster/health.json]"]["content"])
         assert {check["unit"].removesuffix(".service") for check in checks} == services(catalogs[role])
         assert all(set(check) == {"name", "unit", "host", "port"} for check in checks)

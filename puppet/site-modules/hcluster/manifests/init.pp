@@ -40,4 +40,8 @@ class hcluster (
   Hash[String[1], Hash[String[1], Variant[Scalar, String]]] $site,
   Integer[0]                                                $worker_memory_mib,
 ) {
+  # Whether the metastore is this node's own; with one from outside no node has any.
+  $metastore_here = $metastore_uri.split(',').any |$uri| {
+    $uri.regsubst('\A\w+://', '').regsubst('(:\d+)?/?\z', '').downcase in [$node_host.downcase, $node_ip]
+  }
 }

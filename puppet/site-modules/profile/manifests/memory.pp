@@ -17,7 +17,10 @@ class profile::memory (
   include hcluster
 
   $memory = $hcluster::memory_mib
-  $shares = $table[$facts['hcluster_role']]
+  # What this node runs.
+  $shares = $table[$facts['hcluster_role']].filter |$unit, $share| {
+    $hcluster::metastore_here or !($unit in ['mariadb', 'hive-metastore'])
+  }
 
   $heap = Hash($shares.map |$unit, $share| {
       [$unit, profile::clamp($memory * $share['percent'] / 100, $share['least'], $share['most'])]
