@@ -108,7 +108,7 @@ class CloudBackend(Instances):
         granted = self.work.memory_mib(described["InstanceType"])
         if granted is None:
             return described
-        shown = type(described)(described)
+        shown = type(described)(described["InstanceType"])
         shown["MemoryInfo"] = {"SizeInMiB": granted}
         return shown
 
