@@ -185,6 +185,6 @@ def test_a_key_is_pushed_to_a_node_that_exists(world: World) -> None:
 def test_the_memory_of_types_is_told_in_one_call_and_an_unknown_type_is_not_found(world: World) -> None:
     found = world.compute.memory_mib(["m5.xlarge", "m5.large"])
     assert list(found) == ["m5.xlarge", "m5.large"]
-    assert found["m5.xlarge"] == 2 * found["m5.large"] > 0
+    assert found["m5.xlarge"] >= found["m5.large"] > 0
     with pytest.raises(NotFoundError):
         world.compute.memory_mib(["m5.large", "m5.nosuch"])
