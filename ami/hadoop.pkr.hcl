@@ -14,6 +14,16 @@ variable "base_image" {
   description = "Id of the newest image that fits platform.yaml's images.base; resolved before, since the name's hash covers it."
 }
 variable "instance_type" { type = string }
+variable "root_gib" {
+  type        = number
+  default     = 30
+  description = "Size of the image's root volume, and so of each node's: the base image's 8 GiB would not hold a job's files."
+}
+variable "root_device" {
+  type        = string
+  default     = "/dev/xvda"
+  description = "Name of the base image's root device; the default is Debian's. With another name a second volume would be made."
+}
 variable "subnet" { type = string }
 variable "security_group" { type = string }
 variable "ssh_user" { type = string }
@@ -21,6 +31,7 @@ variable "bastion_host" {
   type        = string
   description = "SSH server on the way to the instance; empty means none. Its key comes from the caller's SSH agent."
 }
+variable "bastion_port" { type = number }
 variable "bastion_user" { type = string }
 variable "package_proxy" {
   type        = string
@@ -62,11 +73,22 @@ source "amazon-ebs" "hadoop" {
   associate_public_ip_address = false
   shutdown_behavior           = "terminate"
 
+  # The image takes over what the machine had; Debian's first boot grows the file system to its volume.
+  launch_block_device_mappings {
+    device_name           = var.root_device
+    volume_size           = var.root_gib
+    volume_type           = "gp3"
+    iops                  = 3000 # these two are what gp3 has without extra charge; Packer demands them
+    throughput            = 125
+    delete_on_termination = true
+  }
+
   ssh_username  = var.ssh_user
   ssh_interface = "private_ip"
   ssh_timeout   = "5m"
 
   ssh_bastion_host       = var.bastion_host
+  ssh_bastion_port       = var.bastion_port
   ssh_bastion_username   = var.bastion_user
   ssh_bastion_agent_auth = var.bastion_host != ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit
 
-from hcluster.errors import BakeError, DeadlineError, NotFoundError
+from hcluster.errors import BakeError, DeadlineError, NotFoundError, UsageError
 from hcluster.images import distribution, inputs, node_tree
 from hcluster.images.transcript import Transcript
 from hcluster.model import names
@@ -28,6 +29,10 @@ DEADLINE_SECONDS = 1800.0
 BUILDER_ROLE = "bake"
 """Role tag of the instance on which an image is baked."""
 STEP = "bake"
+SSH_PORT = 22
+_BASTION = re.compile(
+    r"(?:(?P<user>[^@\s]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^@:\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +237,7 @@ def _variables(
     group = compute.ensure_security_group(
         names.resource_name(wanted.platform, BUILDER_ROLE), vpc=vpc, allow_from=(), allow_cidrs=cidrs, tags=platform_tag
     )
-    user, _, host = wanted.bastion.rpartition("@")
+    user, host, port = bastion(wanted.bastion)
     return {
         "region": access.region,
         "ec2_endpoint": access.ec2_endpoint,
@@ -242,12 +247,31 @@ def _variables(
         "security_group": group,
         "ssh_user": wanted.ssh_user,
         "bastion_host": host,
+        "bastion_port": port,
         "bastion_user": user or wanted.ssh_user,
         "package_proxy": wanted.package_proxy,
         "image_name": name,
         "image_tags": {**tags, "Name": name},
         "run_tags": {**platform_tag, names.TAG_ROLE: BUILDER_ROLE, "Name": f"bake {name}"},
     }
+
+
+def bastion(text: str) -> tuple[str, str, int]:
+    """User ("" when not named), host and port of ``[user@]host[:port]``, an IPv6 address in brackets; pure.
+
+    Raises:
+        UsageError: the port is none, or there is no host.
+    """
+    if not text.strip():
+        return "", "", SSH_PORT
+    found = _BASTION.fullmatch(text.strip())
+    port = int(found["port"] or SSH_PORT) if found else 0
+    if not found or not 0 < port < 2**16:
+        raise UsageError(
+            f"network.bastion is {text!r}, which is not [user@]host[:port]",
+            hint="write it like admin@bastion.example.com:22 in platform.yaml",
+        )
+    return found["user"] or "", found["host"].strip("[]"), port
 
 
 def _about(name: str, key: str, base: Image, release: str, principal: Principal, now: float) -> bytes:

@@ -125,7 +125,13 @@ def test_packers_way_through_a_build(cloud: Cloud) -> None:
     group = ec2.create_security_group(GroupName="packer_1", Description="temporary", VpcId=vpc["VpcId"])["GroupId"]
     port = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[port])
-    ids = cloud.run(1, KeyName="packer_1", SecurityGroupIds=[group])
+    size = {"VolumeSize": 30, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125, "DeleteOnTermination": True}
+    root = [{"DeviceName": "/dev/xvda", "Ebs": size}]
+    ids = cloud.run(1, KeyName="packer_1", SecurityGroupIds=[group], BlockDeviceMappings=root)
+    attached = cloud.describe(ids[0])["BlockDeviceMappings"]
+    assert [m["DeviceName"] for m in attached] == ["/dev/xvda"], "the root's size changes; no second volume is made"
+    volume = ec2.describe_volumes(VolumeIds=[attached[0]["Ebs"]["VolumeId"]])["Volumes"][0]
+    assert (volume["Size"], volume["VolumeType"]) == (30, "gp3")
     with cloud.metadata_of(ids[0]) as imds:
         assert imds.get("meta-data/public-keys/0/openssh-key").startswith("ssh-rsa ")
     with pytest.raises(ClientError, match="DependencyViolation"):

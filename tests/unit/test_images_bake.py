@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hcluster.errors import BakeError, DeadlineError, NotFoundError
+from hcluster.errors import BakeError, DeadlineError, NotFoundError, UsageError
 from hcluster.images import bake as baking
 from hcluster.images import distribution, node_tree
 from hcluster.images.bake import Access, Baked, Sources, Wanted
 from hcluster.model import names
 from hcluster.model.events import Progress
 from hcluster.model.principal import Principal
+from hcluster.remote.address import parse_bastion
 from hcluster.testing import FakeCloud
 
 ROOT = Path(__file__).parents[2]
@@ -157,8 +160,41 @@ def test_packer_gets_the_endpoint_the_network_and_the_platforms_proxy(scene: Sce
 def test_every_variable_of_the_template_is_given_and_no_other(scene: Scene) -> None:
     scene.bake()
     text = (ROOT / "ami" / "hadoop.pkr.hcl").read_text()
-    declared = {line.split('"')[1] for line in text.splitlines() if line.startswith('variable "')}
-    assert set(scene.variables()) == declared
+    blocks = [block.split("\n}\n")[0] for block in text.split('\nvariable "')[1:]]
+    declared = {block.split('"')[0]: "  default " in block for block in blocks}
+    given = set(scene.variables())
+    assert {name for name, has_default in declared.items() if not has_default} <= given <= set(declared)
+    assert {name for name, has_default in declared.items() if has_default} == {"root_gib", "root_device"}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", ("", "", 22)),
+        ("jump.example.com", ("", "jump.example.com", 22)),
+        ("ann@jump.example.com", ("ann", "jump.example.com", 22)),
+        ("ann@jump.example.com:2222", ("ann", "jump.example.com", 2222)),
+        ("ann@10.0.0.9:22", ("ann", "10.0.0.9", 22)),
+        ("[fd00::9]:2222", ("", "fd00::9", 2222)),
+    ],
+)
+def test_a_bastion_is_split_as_for_ssh_to_nodes(text: str, parts: tuple[str, str, int]) -> None:
+    assert baking.bastion(text) == parts
+    known = parse_bastion(text)
+    assert (known.user, known.host, known.port) == parts if known else not text
+
+
+@pytest.mark.parametrize("text", ["ann@", "host:", "host:ssh", "host:0", "host:70000", "fd00::9", "@host", "a b"])
+def test_a_bastion_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"\[user@\]host\[:port\]"):
+        baking.bastion(text)
+
+
+def test_packer_gets_host_and_port_of_the_bastion_apart(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "WANTED", replace(WANTED, bastion="jump.example.com:2222"))
+    scene.bake()
+    found = scene.variables()
+    assert (found["bastion_host"], found["bastion_port"], found["bastion_user"]) == ("jump.example.com", 2222, "admin")
 
 
 def test_a_failing_step_is_named_with_what_was_said_and_the_log(scene: Scene) -> None:
