@@ -171,7 +171,9 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
         tags={**own, names.TAG_GROUP: "platform"},
         more_tags={**tags, "Name": f"{ctx.platform.name}-platform"},
     )
-    config = platform_node_config(record, node_host=host)
+    # Its own metastore is where its interface is, whatever an earlier record says.
+    told = record if record.metastore_external else replace(record, metastore_uri="")
+    config = platform_node_config(told, node_host=host)
     record = replace(record, metastore_uri=str(config["metastore_uri"]))
     ground = Ground(
         cluster=names.PLATFORM_CLUSTER,
