@@ -76,7 +76,7 @@ WAREHOUSE_PREFIX = "warehouse/"
 def resource_name(platform: str, *parts: str) -> str:
     """Name of an AWS resource (group, role, template) of a platform.
 
-    Not unique: platform ``a-b`` with cluster ``c`` has the names of platform ``a`` with cluster ``b-c``. Whoever finds a
-    resource of a name must look whose it is at its tags.
+    Not unique: platform ``a-b`` with cluster ``c`` has the names of platform ``a`` with cluster ``b-c``. Whoever finds
+    a resource of a name must look whose it is at its tags.
     """
     return "-".join(("hcluster", platform, *parts))

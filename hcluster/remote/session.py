@@ -20,6 +20,11 @@ from hcluster.remote.command import quote
 _CHUNK = 1 << 17
 _STREAMED_TAIL = 1 << 20
 _POLL_SECONDS = 1.0
+_OPEN_SECONDS = 30.0
+"""For sshd to open a channel and to start what is asked for in it."""
+_SILENT_SECONDS = 60.0
+"""Without an answer to SFTP for so long, a copy has failed."""
+_COPY_SECONDS = 3600.0
 _LOST = -1
 """What paramiko gives as exit status when the connection ended before the command did."""
 
@@ -30,6 +35,7 @@ class SshRemote:
     def __init__(self, transport: paramiko.Transport, *, what: str) -> None:
         self._transport = transport
         self._what = what
+        self._running: set[paramiko.Channel] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -50,57 +56,65 @@ class SshRemote:
 
         With ``on_output`` each piece of both streams is handed over as it comes (those of stderr to ``on_stderr`` when
         that is given), and of a stream handed over only the last MiB is kept for the result. When the wait ends early
-        (deadline, Ctrl-C) the command is sent SIGTERM.
+        (deadline, Ctrl-C, ``close`` by another thread) the command is sent SIGTERM.
 
         Raises:
             DeadlineError: no end within ``timeout`` seconds.
             UnreachableError: the connection ended before the command did.
         """
         ends = time.monotonic() + timeout
-        with self._channel() as channel:
+        with self._channel(timeout) as channel:
             try:
-                channel.exec_command(quote(command))
+                with _bounded(channel, min(timeout, _OPEN_SECONDS), f"{self._what} did not start a command"):
+                    channel.exec_command(quote(command))
             except (paramiko.SSHException, EOFError, OSError) as cause:
                 raise self._lost(cause) from cause
+            self._running.add(channel)
             _feed(channel, stdin)
             try:
                 out, err = self._collect(channel, ends, on_output, on_stderr or on_output)
             except BaseException:
                 _terminate(channel)
                 raise
+            finally:
+                self._running.discard(channel)
             code = channel.recv_exit_status()
         if code == _LOST:
             raise self._lost(None)
         return code, out, err
 
-    def put(self, local: str, remote: str) -> None:
+    def put(self, local: str, remote: str, *, timeout: float = _COPY_SECONDS) -> None:
         """Copy a file there (SFTP); the name appears only once its bytes are complete.
 
         Raises:
             NotFoundError: there is no such local file.
             RemoteCommandError: the node cannot store it.
+            DeadlineError: no end within ``timeout`` seconds, or no answer for a minute.
         """
         if not Path(local).is_file():
             raise NotFoundError(f"there is no file {local} here")
         part = f"{remote}.{secrets.token_hex(4)}.part"
-        with self._sftp(f"cannot write {remote}") as sftp:
+        with self._sftp(f"cannot write {remote}", f"copying {local} to {self._what}", timeout) as sftp:
             try:
                 sftp.put(local, part)
                 sftp.posix_rename(part, remote)
+            except TimeoutError:
+                raise  # it would not answer to a removal, either
             except BaseException:
                 with suppress(OSError, paramiko.SSHException, EOFError):
                     sftp.remove(part)
                 raise
 
-    def get(self, remote: str, local: str) -> None:
+    def get(self, remote: str, local: str, *, timeout: float = _COPY_SECONDS) -> None:
         """Copy a file here; the name appears only once its bytes are complete.
 
         Raises:
             RemoteCommandError: the node cannot read it.
+            DeadlineError: no end within ``timeout`` seconds, or no answer for a minute.
         """
         part = Path(f"{local}.{secrets.token_hex(4)}.part")
         try:
-            with self._sftp(f"cannot read {remote}") as sftp:
+            with self._sftp(f"cannot read {remote}", f"copying {remote} from {self._what}", timeout) as sftp:
                 sftp.get(remote, str(part))
             part.replace(local)
         finally:
@@ -113,7 +127,7 @@ class SshRemote:
             UnreachableError: nothing listens there, or the connection is gone.
         """
         try:
-            return self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=30)
+            return self._transport.open_channel("direct-tcpip", (host, port), ("127.0.0.1", 0), timeout=_OPEN_SECONDS)
         except paramiko.ChannelException as cause:
             raise UnreachableError(
                 f"nothing answers on {host}:{port}, as seen from {self._what}",
@@ -132,7 +146,9 @@ class SshRemote:
         return code
 
     def close(self) -> None:
-        """End it; safe to repeat."""
+        """End it, and with it the commands that other threads run; safe to repeat."""
+        for channel in tuple(self._running):
+            _terminate(channel)
         self._transport.close()
 
     def _collect(
@@ -175,24 +191,26 @@ class SshRemote:
                 poll.poll(min(left, _POLL_SECONDS) * 1000)
 
     @contextmanager
-    def _channel(self) -> Iterator[paramiko.Channel]:
+    def _channel(self, timeout: float = _OPEN_SECONDS) -> Iterator[paramiko.Channel]:
         try:
-            channel = self._transport.open_session(timeout=30)
+            channel = self._transport.open_session(timeout=min(timeout, _OPEN_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as cause:
             raise self._lost(cause) from cause
         try:
             yield channel
         finally:
-            channel.close()
+            _close(channel)
 
     @contextmanager
-    def _sftp(self, refusal: str) -> Iterator[paramiko.SFTPClient]:
+    def _sftp(self, refusal: str, doing: str, timeout: float) -> Iterator[paramiko.SFTPClient]:
         try:
-            sftp = paramiko.SFTPClient.from_transport(self._transport)
-            if sftp is None:
-                raise self._lost(None)
-            with sftp:
-                yield sftp
+            with self._channel(timeout) as channel, _bounded(channel, timeout, doing):
+                # Not SFTPClient.from_transport, which waits for the subsystem and its greeting for ever.
+                channel.settimeout(min(timeout, _SILENT_SECONDS))
+                with _bounded(channel, min(timeout, _OPEN_SECONDS), doing):
+                    channel.invoke_subsystem("sftp")
+                with paramiko.SFTPClient(channel) as sftp:
+                    yield sftp
         except (paramiko.SSHException, EOFError) as cause:
             raise self._lost(cause) from cause
         except OSError as cause:
@@ -204,6 +222,40 @@ class SshRemote:
             context=str(cause or ""),
             hint="look at its state with: hcluster nodes NAME",
         )
+
+
+@contextmanager
+def _bounded(channel: paramiko.Channel, seconds: float, what: str) -> Iterator[None]:
+    """Close the channel after ``seconds``, since much of paramiko waits for an answer for ever.
+
+    Raises:
+        DeadlineError: the block failed because of that, or because the channel's own timeout was over.
+    """
+    over = threading.Event()
+
+    def end() -> None:
+        over.set()
+        _close(channel)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    except (paramiko.SSHException, EOFError, OSError) as cause:
+        if over.is_set() or isinstance(cause, TimeoutError):
+            raise DeadlineError(
+                f"{what}: no answer in time", hint="look at the node's state with: hcluster nodes NAME"
+            ) from cause
+        raise
+    finally:
+        timer.cancel()
+
+
+def _close(channel: paramiko.Channel) -> None:
+    """Close it, whatever has become of the connection."""
+    with suppress(OSError, EOFError, paramiko.SSHException):
+        channel.close()
 
 
 def _feed(channel: paramiko.Channel, stdin: bytes) -> None:

@@ -22,6 +22,7 @@ class _Files(paramiko.SFTPServerInterface):
     """Plain files below ``root``."""
 
     root = Path("/nonexistent")
+    hold: Callable[[str], None]
 
     def _real(self, path: str) -> Path:
         return self.root / path.lstrip("/")
@@ -35,6 +36,7 @@ class _Files(paramiko.SFTPServerInterface):
     lstat = stat
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
+        self.hold("open")
         try:
             descriptor = os.open(self._real(path), flags, 0o644)
         except OSError as cause:
@@ -84,7 +86,12 @@ class _Session(paramiko.ServerInterface):
     def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
         return self.check_channel_exec_request(channel, b"sh")
 
+    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
+        self.server.hold("sftp")
+        return super().check_channel_subsystem_request(channel, name)
+
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        self.server.hold("exec")
         self.server.commands.append(command.decode())
         pipe = subprocess.PIPE
         process = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
@@ -105,9 +112,11 @@ class SshServer:
         self.processes: list[subprocess.Popen[bytes]] = []
         self.transports: list[paramiko.Transport] = []
         self.connections = 0
+        self.mute_at = ""
+        self._leave = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self._files = type("_Rooted", (_Files,), {"root": folder})
+        self._files = type("_Rooted", (_Files,), {"root": folder, "hold": staticmethod(self.hold)})
 
     @property
     def host_key_line(self) -> str:
@@ -116,12 +125,18 @@ class SshServer:
     def push(self, _instance: str, _user: str, public: str) -> None:
         self.authorized.append(public)
 
+    def hold(self, where: str) -> None:
+        """Give no answer at ``mute_at``."""
+        if where == self.mute_at:
+            self._leave.wait(30)
+
     def __enter__(self) -> Self:
         _thread(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._listener.close()
+        self._leave.set()
         self.drop()
         for process in self.processes:
             with contextlib.suppress(ProcessLookupError):

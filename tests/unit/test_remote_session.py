@@ -130,6 +130,51 @@ def test_files_are_copied_both_ways_and_no_part_file_stays(
     assert [path.name for path in server.folder.iterdir()] == ["a.jar"]
 
 
+def test_a_command_that_sshd_does_not_start_ends_at_its_deadline(tmp_path: Path) -> None:
+    with SshServer(tmp_path) as server, connector(server).connect(NODE, "c") as session:
+        server.mute_at = "exec"
+        began = time.monotonic()
+        with pytest.raises(DeadlineError, match="i-1 of c did not start a command"):
+            session.run(["true"], timeout=0.3)
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("where", ["sftp", "open"])
+@pytest.mark.parametrize("silent", [0.3, 60.0], ids=["silence", "deadline"])
+def test_a_copy_without_an_answer_ends_at_its_deadline(
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    where: str,
+    silent: float,
+) -> None:
+    monkeypatch.setattr("hcluster.remote.session._SILENT_SECONDS", silent)
+    (tmp_path / "here").write_bytes(b"x")
+    with SshServer(tmp_path_factory.mktemp("node")) as server:
+        # Two, since a server that is mute at the start of SFTP says nothing more on that connection.
+        opener = connector(server)
+        to, back = opener.connect(NODE, "c"), opener.connect(NODE, "c")
+        (server.folder / "here").write_bytes(b"y")
+        server.mute_at = where
+        began = time.monotonic()
+        with to, pytest.raises(DeadlineError, match="to i-1 of c: no answer in time"):
+            to.put(str(tmp_path / "here"), "/there", timeout=1.0)
+        with back, pytest.raises(DeadlineError, match="from i-1 of c: no answer in time"):
+            back.get("/here", str(tmp_path / "back"), timeout=1.0)
+        assert time.monotonic() - began < 10
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_closing_a_session_ends_the_command_that_another_thread_runs(tmp_path: Path) -> None:
+    with SshServer(tmp_path) as server:
+        session = connector(server).connect(NODE, "c")
+        threading.Timer(0.3, session.close).start()
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="connection to i-1 of c ended"):
+            session.run(["sleep", "30"], timeout=20)
+        assert time.monotonic() - began < 5
+
+
 def test_copying_says_what_is_missing(remote: SshRemote, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no file"):
         remote.put(str(tmp_path / "none"), "/x")
