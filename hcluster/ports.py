@@ -150,6 +150,10 @@ class ObjectStore(Protocol):
     def get(self, key: str) -> tuple[bytes, str]:
         """(body, etag). Raises NotFoundError."""
 
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The body of an object of any size, piece by piece, as it was when the first was asked for; NotFoundError and
+        all other errors are raised then or later, and nothing is repeated."""
+
     def put(self, key: str, body: bytes, *, if_none_match: bool = False, if_match: str = "") -> str:
         """Write; returns the etag. With a condition that does not hold: ConflictError, nothing written."""
 

@@ -18,6 +18,7 @@ from hcluster.errors import CloudError, ConflictError, NotFoundError
 from hcluster.ports import Clock
 
 CONFLICT_TRIES = 5
+PIECE_BYTES = 1 << 20
 PUBLIC_ACCESS: Mapping[str, bool] = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -91,6 +92,16 @@ class S3ObjectStore:
         with self._session.call(f"reading s3://{self.bucket}/{key}"):
             answer = self._s3().get_object(Bucket=self.bucket, Key=key)
             return answer["Body"].read(), str(answer["ETag"])
+
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The body of an object of any size, piece by piece; errors come when a piece is asked for."""
+        with self._session.call(f"reading s3://{self.bucket}/{key}"):
+            body = self._s3().get_object(Bucket=self.bucket, Key=key)["Body"]
+            try:
+                yield from body.iter_chunks(PIECE_BYTES)
+            finally:
+                # Left half read, the connection cannot serve another call.
+                body.close()
 
     def put(self, key: str, body: bytes, *, if_none_match: bool = False, if_match: str = "") -> str:
         """Write; returns the etag. With a condition that does not hold: ConflictError, nothing written."""

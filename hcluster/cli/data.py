@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from hcluster.cli.pipes import quiet_pipe
+
 app = typer.Typer(help="Put files into the platform's bucket, read and list them.", no_args_is_help=True)
 
 
@@ -37,8 +39,10 @@ def cat(ctx: typer.Context, key: Annotated[str, typer.Argument(help="The object 
     from hcluster.cli import wire
     from hcluster.flows import data
 
-    sys.stdout.buffer.write(data.cat(wire.context(ctx.obj), key))
-    sys.stdout.buffer.flush()
+    with quiet_pipe():
+        for piece in data.cat(wire.context(ctx.obj), key):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
 
 
 @app.command("list", epilog="Example: hcluster data list warehouse/")

@@ -51,13 +51,13 @@ def put(ctx: Context, file: Path, key: str) -> str:
     return address
 
 
-def cat(ctx: Context, key: str) -> bytes:
-    """The bytes of an object.
+def cat(ctx: Context, key: str) -> Iterator[bytes]:
+    """The bytes of an object of any size, piece by piece.
 
     Raises:
-        NotFoundError: there is none.
+        NotFoundError: there is none; when the first piece is asked for.
     """
-    return ctx.store.get(checked_key(key, ctx.store.bucket))[0]
+    return ctx.store.stream(checked_key(key, ctx.store.bucket))
 
 
 def listing(ctx: Context, prefix: str) -> Iterator[tuple[str, float]]:

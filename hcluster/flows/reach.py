@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from hcluster.errors import HclusterError, NotFoundError
@@ -10,6 +11,10 @@ from hcluster.flows.gather import gather
 from hcluster.flows.waiting import platform_tag
 from hcluster.model.names import TAG_CLUSTER, TAG_GROUP
 from hcluster.model.node import Instance
+from hcluster.ports import Remote
+
+KEPT_BYTES = 4 << 20
+"""Of each stream of each node: what many nodes print must fit into memory."""
 
 
 def alive(ctx: Context, name: str) -> list[Instance]:
@@ -72,20 +77,79 @@ def run_on(
 ) -> list[tuple[Instance, int, bytes, bytes]]:
     """Run one command on several nodes side by side: (node, exit code, stdout, stderr) of each.
 
-    A node that cannot be reached gets exit code 255 and the reason as its stderr, as with ``ssh``.
+    A node that cannot be reached, or whose command does not end in time, gets exit code 255 and the reason as its
+    stderr, as with ``ssh``. Of each stream the last 4 MiB are kept; stderr ends with a line that says what was cut.
+    Ctrl-C ends the commands on all nodes.
     """
+    sessions = _Sessions()
 
     def one(node: Instance) -> tuple[Instance, int, bytes, bytes]:
+        out, err = _Tail("stdout"), _Tail("stderr")
         try:
             remote = ctx.connector.connect(node, name)
+            sessions.add(remote)
+            try:
+                code = remote.run(command, timeout=timeout, on_output=out.take, on_stderr=err.take)[0]
+                reason = b""
+            finally:
+                remote.close()
         except HclusterError as cause:
-            return node, 255, b"", cause.message.encode()
-        try:
-            code, out, err = remote.run(command, timeout=timeout)
-        except HclusterError as cause:
-            return node, 255, b"", cause.message.encode()
-        finally:
-            remote.close()
-        return node, code, out, err
+            code, reason = 255, cause.message.encode()
+        return node, code, bytes(out.kept), _lines(bytes(err.kept), reason, out.note(), err.note())
 
-    return gather([lambda node=node: one(node) for node in instances])  # type: ignore[misc]
+    try:
+        return gather([lambda node=node: one(node) for node in instances])  # type: ignore[misc]
+    except KeyboardInterrupt:
+        sessions.close()
+        raise
+
+
+class _Sessions:
+    """What is open, and once closed, all that is opened later, too."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: list[Remote] = []
+        self._closed = False
+
+    def add(self, remote: Remote) -> None:
+        with self._lock:
+            self._open.append(remote)
+            closed = self._closed
+        if closed:
+            remote.close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            found = list(self._open)
+        for remote in found:
+            remote.close()
+
+
+class _Tail:
+    """The last bytes of one stream."""
+
+    def __init__(self, name: str) -> None:
+        self.kept = bytearray()
+        self._name = name
+        self._seen = 0
+
+    def take(self, piece: bytes) -> None:
+        self._seen += len(piece)
+        self.kept += piece
+        del self.kept[:-KEPT_BYTES]
+
+    def note(self) -> bytes:
+        """What to say of what is not kept, empty when all is."""
+        cut = self._seen - len(self.kept)
+        if not cut:
+            return b""
+        return f"hcluster: {self._name} was cut, its first {cut} of {self._seen} bytes are not shown".encode()
+
+
+def _lines(text: bytes, *more: bytes) -> bytes:
+    """Text, and further lines that are not empty."""
+    for line in filter(None, more):
+        text += b"\n" * bool(text and not text.endswith(b"\n")) + line
+    return text

@@ -16,6 +16,8 @@ from hcluster.model.node import CheckIn
 from hcluster.ports import Clock
 from hcluster.testing.probes import Probe, Probed, no_probe, probed
 
+PIECE_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class _Object:
@@ -72,6 +74,11 @@ class InMemoryObjectStore(Probed):
         return found.body, found.etag
 
     @probed
+    def stream(self, key: str) -> Iterator[bytes]:
+        """The body of an object of any size, piece by piece; errors come when a piece is asked for."""
+        return self._pieces(key)
+
+    @probed
     def put(self, key: str, body: bytes, *, if_none_match: bool = False, if_match: str = "") -> str:
         """Write; returns the etag. With a condition that does not hold: ConflictError, nothing written."""
         self._demand_bucket()
@@ -124,6 +131,12 @@ class InMemoryObjectStore(Probed):
         with self.lock:
             if self._exists:
                 self._write(key, json.dumps(body).encode())
+
+    def _pieces(self, key: str) -> Iterator[bytes]:
+        with self.lock:
+            body = self._object(key).body
+        for start in range(0, len(body), PIECE_BYTES):
+            yield body[start : start + PIECE_BYTES]
 
     def _write(self, key: str, body: bytes) -> str:
         self._objects[key] = made = _Object(body, self._clock.now())

@@ -78,6 +78,32 @@ def test_a_missing_object_is_not_found(store: ObjectStore) -> None:
     assert "no/such/key" in caught.value.message
 
 
+def test_an_object_is_streamed_in_pieces(store: ObjectStore) -> None:
+    body = bytes(range(256)) * (10 * 1024)  # 2.5 MiB
+    store.put("big", body)
+    pieces = list(store.stream("big"))
+    assert b"".join(pieces) == body
+    assert len(pieces) > 1
+    store.put("empty", b"")
+    assert b"".join(store.stream("empty")) == b""
+
+
+def test_a_stream_that_is_left_early_harms_no_later_call(store: ObjectStore) -> None:
+    body = b"x" * (3 << 20)
+    store.put("big", body)
+    for _ in range(3):
+        stream = store.stream("big")
+        assert next(stream)
+        del stream
+    assert store.get("big")[0] == body
+
+
+def test_streaming_a_missing_object_is_not_found_at_the_first_piece(store: ObjectStore) -> None:
+    stream = store.stream("no/such/key")
+    with pytest.raises(NotFoundError, match="no/such/key"):
+        next(stream)
+
+
 def test_only_the_first_claim_of_a_key_wins(store: ObjectStore) -> None:
     store.put("claim", b"mine", if_none_match=True)
     with pytest.raises(ConflictError):

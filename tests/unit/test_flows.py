@@ -548,7 +548,7 @@ def test_data_keys_stay_in_the_platforms_bucket_and_out_of_its_state(world: Worl
     file = tmp_path / "a.csv"
     file.write_text("1,2\n")
     assert data.put(world.context(), file, "data/in/") == "s3a://hcluster-test/data/in/a.csv"
-    assert data.cat(world.context(), "s3a://hcluster-test/data/in/a.csv") == b"1,2\n"
+    assert b"".join(data.cat(world.context(), "s3a://hcluster-test/data/in/a.csv")) == b"1,2\n"
     for wrong in ("s3://other/data/x", "clusters/flights/spec.json", "/platform/platform.json", "http://x/data/y"):
         with pytest.raises(HclusterError):
             data.checked_key(wrong, "hcluster-test")
