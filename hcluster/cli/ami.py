@@ -12,6 +12,7 @@ from hcluster.cli.config import state_folder
 from hcluster.cli.failures import interruptible
 from hcluster.cli.flow import flow, state_of
 from hcluster.cli.progress import reporter
+from hcluster.model.names import TAG_ROLE
 
 if TYPE_CHECKING:
     from hcluster.flows.context import Context
@@ -44,8 +45,11 @@ def bake(
       hcluster ami bake
       hcluster ami bake --force
     """
-    stopped = "the bake was interrupted; Packer removed its instance"
-    with flow(ctx) as context, interruptible(stopped, "start again: `hcluster ami bake`"):
+    # Nobody can tell here whether Packer came to an end in order: it is killed in the midst of it by a second Ctrl-C.
+    stopped = "the bake was interrupted; Packer was told to remove its instance, but may not have come to that"
+    look = f"aws ec2 describe-instances --filters Name=tag:{TAG_ROLE},Values=bake"
+    hint = f"start again: `hcluster ami bake`; what is left is shown by `{look}` and ended by a later bake"
+    with flow(ctx) as context, interruptible(stopped, hint):
         done = _bake(context, source or checkout(), force=force)
     said = f"baked in {done.seconds:.0f} s" if done.baked else "is up to date: no input changed"
     render.emit(state_of(ctx), done, f"{done.image.id}  {done.image.name}  {said}")

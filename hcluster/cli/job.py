@@ -14,7 +14,7 @@ from hcluster.cli.clusters import NAME
 from hcluster.cli.config import CliState
 from hcluster.cli.failures import interruptible
 from hcluster.cli.flow import flow, state_of
-from hcluster.cli.pipes import quiet_pipe
+from hcluster.cli.pipes import quiet_pipe, write_while_read
 
 if TYPE_CHECKING:
     from hcluster.executors.yarn import JobResult
@@ -42,8 +42,8 @@ def run(
 ) -> None:
     """Run a jar's job on a cluster and wait for its end.
 
-    The job's standard output goes to standard output, progress to standard error. The exit code is the job's. When it
-    fails the last lines of its logs are shown; Ctrl-C kills it.
+    The job's standard output goes to standard output, progress to standard error. The exit code is the job's, also when
+    nobody reads its output any more. When it fails the last lines of its logs are shown; Ctrl-C kills it.
 
     \b
     Examples:
@@ -55,7 +55,7 @@ def run(
     from hcluster.flows import reach
 
     state = state_of(ctx)
-    with quiet_pipe(), _output(state) as on_stdout, flow(ctx) as context:
+    with _output(state) as on_stdout, flow(ctx) as context:
         wanted = yarn.Job(jar, main_class, tuple(arguments or ()), context.principal.user)
         remote = context.connector.connect(reach.master(context, name), name)
         try:
@@ -73,7 +73,8 @@ def run(
         finally:
             remote.close()
     if state.output == "json":
-        render.emit(state, _value(result), "")
+        with quiet_pipe():
+            render.emit(state, _value(result), "")
 
 
 @contextmanager
@@ -82,17 +83,14 @@ def _output(state: CliState) -> Iterator[Callable[[bytes], None] | None]:
     if state.output == "json":
         yield None
         return
-    out = sys.stdout.buffer
+    if not sys.stdout.isatty():
+        yield write_while_read
+        return
     kept: list[bytes] = []
-
-    def write(piece: bytes) -> None:
-        out.write(piece)
-        out.flush()
-
     try:
-        yield kept.append if sys.stdout.isatty() else write
+        yield kept.append
     finally:
-        write(b"".join(kept))
+        write_while_read(b"".join(kept))
 
 
 def _value(result: JobResult) -> dict[str, object]:

@@ -12,10 +12,29 @@ import typer
 
 @contextmanager
 def quiet_pipe() -> Iterator[None]:
-    """End with code 0 when the reader of standard output is gone (``| head``): that is no failure."""
+    """End with code 0 when the reader of standard output is gone (``| head``): that is no failure.
+
+    For commands that only read. One whose outcome matters goes on, with ``write_while_read``.
+    """
     try:
         yield
     except BrokenPipeError:
-        # The interpreter flushes standard output once more when it ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         raise typer.Exit from None
+
+
+def write_while_read(piece: bytes) -> None:
+    """Write to standard output at once; from when its reader is gone, what is written there is dropped."""
+    out = sys.stdout.buffer
+    try:
+        out.write(piece)
+        out.flush()
+    except BrokenPipeError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Lead standard output to nowhere: what is left in its buffer is flushed once more when the interpreter ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -70,6 +70,8 @@ def run(
 ) -> JobResult:
     """Run a job to its end; on Ctrl-C and at the deadline its applications are killed. Its files are removed.
 
+    ``on_stdout`` may raise BrokenPipeError: then it gets no more, and the job is still waited for.
+
     Raises:
         JobFailedError: the client ended with another code than 0, which is the error's; with the tail of the logs.
         DeadlineError: ``timeout`` seconds passed.
@@ -89,7 +91,7 @@ def run(
         jar = _place(remote, job.jar, folder, report)
         report(Progress(STEP, "starting the client"))
         code, out, err = remote.run(
-            command(jar, job), timeout=timeout, on_output=on_stdout or _drop, on_stderr=on_stderr
+            command(jar, job), timeout=timeout, on_output=_while_read(on_stdout or _drop), on_stderr=on_stderr
         )
     except (KeyboardInterrupt, DeadlineError):
         _kill(remote, watch.applications, report)
@@ -196,6 +198,20 @@ def _tail(text: str, lines: int = 5) -> str:
 
 def _last(output: bytes) -> str:
     return _tail(output.decode(errors="replace"), 1) or "without a reason"
+
+
+def _while_read(on_stdout: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Hand pieces on until their reader is gone: a job must not end, or go on unwatched, because of that."""
+    reader = on_stdout
+
+    def hand_on(piece: bytes) -> None:
+        nonlocal reader
+        try:
+            reader(piece)
+        except BrokenPipeError:
+            reader = _drop
+
+    return hand_on
 
 
 def _drop(_piece: bytes) -> None:

@@ -196,6 +196,20 @@ def test_a_failed_job_ends_with_its_own_code(master: Path, capsysbinary: pytest.
     assert b"error: the job examples failed with exit code 7 [job-failed]\n  Error: it broke" in err
 
 
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_job_whose_output_nobody_reads_ends_with_its_own_code(
+    master: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], code: int
+) -> None:
+    hadoop(master, f"echo one; sleep 0.3; echo two; exit {code}")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as broken:
+        monkeypatch.setattr(sys, "stdout", broken)
+        assert app.run(["job", "run", "flights", "--jar", "examples"]) == code
+        monkeypatch.undo()
+    assert ("exit code 7" in capfd.readouterr().err) == bool(code)
+
+
 def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
     script = (
         "import sys, typer\nfrom hcluster.cli.pipes import quiet_pipe\n"

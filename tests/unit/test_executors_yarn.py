@@ -285,6 +285,25 @@ def test_a_client_that_submits_nothing_is_told_by_its_own_lines(master: Master) 
     assert len(master.ran()) == 1
 
 
+@pytest.mark.parametrize("code", [0, 7])
+def test_a_job_whose_reader_is_gone_is_waited_for_and_keeps_its_own_code(master: Master, code: int) -> None:
+    master.script("hadoop", f"echo one; sleep 0.3; echo two; sleep 0.3; echo $0 > {master.folder}/ended; exit {code}")
+    seen: list[bytes] = []
+
+    def gone(piece: bytes) -> None:
+        seen.append(piece)
+        raise BrokenPipeError
+
+    if code:
+        with pytest.raises(JobFailedError) as failed:
+            run(master, Job("examples"), on_stdout=gone)
+        assert failed.value.exit_code == code
+    else:
+        assert run(master, Job("examples"), on_stdout=gone).stdout == "one\ntwo\n"
+    assert (master.folder / "ended").exists()
+    assert seen == [b"one\n"]
+
+
 def test_a_missing_jar_is_told_before_anything_runs(master: Master, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="no jar"):
         run(master, Job(str(tmp_path / "none.jar")))
