@@ -18,7 +18,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class TemplateRequest:
-    """A launch template; IMDSv2 is always required and instance tags are always readable at IMDS."""
+    """A launch template; IMDSv2 is always required."""
 
     name: str
     image: str
