@@ -75,10 +75,20 @@ def pin_release(ctx: Context, channel: str) -> str:
     return resolve_release(ctx.store, channel)
 
 
+def packed(config: Mapping[str, object]) -> tuple[bytes, str]:
+    """The bytes of a configuration, and their SHA-256 (hex)."""
+    body = json.dumps(config, sort_keys=True).encode()
+    return body, hashlib.sha256(body).hexdigest()
+
+
+def told(config: Mapping[str, object], release: str) -> str:
+    """The value of ``names.TAG_TOLD`` of nodes with this configuration and release."""
+    return f"{packed(config)[1][:16]}-{release[:16]}"
+
+
 def write_config(ctx: Context, ground: Ground, config: Mapping[str, object]) -> tuple[str, str]:
     """Store what all nodes of the launch read at boot; (key, SHA-256)."""
-    body = json.dumps(config, sort_keys=True).encode()
-    digest = hashlib.sha256(body).hexdigest()
+    body, digest = packed(config)
     key = names.node_config_key(ground.cluster, ground.launch, digest)
     ctx.store.put(key, body)
     return key, digest
@@ -120,6 +130,7 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         user_data=user_data.render(),
         tags={
             **ground.tags,
+            names.TAG_TOLD: f"{config[1][:16]}-{ground.release[:16]}",
             names.TAG_GROUP: plan.group,
             names.TAG_ROLE: plan.role,
             "Name": f"{ground.cluster}-{plan.group}",

@@ -138,7 +138,7 @@ def _take_up(ctx: Context, record: PlatformRecord) -> PlatformRecord:
         )
     kept = replace(
         record,
-        launch=earlier.launch,
+        launch=earlier.launch or launch_id(ctx.clock.now()),
         attempt=earlier.attempt,
         metastore_uri=earlier.metastore_uri,
         metastore_node=earlier.metastore_node,

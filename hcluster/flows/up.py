@@ -10,7 +10,7 @@ from hcluster.errors import DeniedError, HclusterError, NodeFailedError, NotFoun
 from hcluster.flows.context import Context
 from hcluster.flows.down import close
 from hcluster.flows.gather import gather
-from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
+from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image, told
 from hcluster.flows.listing import show
 from hcluster.flows.records import (
     Claim,
@@ -145,7 +145,6 @@ def _bring_up(
     timeout: float,
 ) -> ClusterView:
     known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
-    alive = _to_keep(ctx, spec.name, held, known)
     interface, _, master_host = ctx.compute.ensure_interface(
         subnet=record.subnets[0],
         groups=[ground.security_group],
@@ -155,8 +154,9 @@ def _bring_up(
         tags={**platform_tag(ctx), names.TAG_CLUSTER: spec.name, names.TAG_GROUP: "master"},
         more_tags={**ground.tags, "Name": f"{spec.name}-master"},
     )
-    plans = group_plans(spec, alive, known, interface)
     config = node_config(spec, record, master_host=master_host, memory_mib=memory)
+    alive = _to_keep(ctx, held, known, told(config, ground.release))
+    plans = group_plans(spec, alive, known, interface)
     demand_claim(ctx.store, held)
     try:
         instances = launch(ctx, ground, plans, config)
@@ -198,12 +198,16 @@ def group_plans(
     return plans
 
 
-def _to_keep(ctx: Context, cluster: str, held: Claim, known: Sequence[Instance]) -> list[Instance]:
+def _to_keep(ctx: Context, held: Claim, known: Sequence[Instance], now_told: str) -> list[Instance]:
     """Nodes to go on with; those that must be replaced are ended first.
+
+    Replaced are nodes that failed, and nodes that are still on their way to be something else than is wanted now: what
+    failed another node of the launch, and was cured in the spec since, would fail them, too.
 
     Raises:
         NodeFailedError: the master of a cluster that was ready is gone, and with it what HDFS held.
     """
+    cluster = held.cluster
     going = [node for node in known if node.state == "shutting-down"]
     if going:
         wait_gone(ctx, going)
@@ -211,6 +215,11 @@ def _to_keep(ctx: Context, cluster: str, held: Claim, known: Sequence[Instance])
     checkins = ctx.checkins.listed(cluster) if alive else {}
     last = {node.id: latest_phase(checkins.get(node.id, {})) for node in alive}
     failed = {node.id for node in alive if (phase := last[node.id]) and phase.phase == "failed"}
+    failed |= {
+        node.id
+        for node in alive
+        if "ready" not in checkins.get(node.id, {}) and node.tags.get(names.TAG_TOLD) != now_told
+    }
     # Of a launch whose lifetime is over: they would end themselves in a moment.
     failed |= {node.id for node in alive if node.tags.get(names.TAG_LAUNCH) != held.launch}
     if _master_lost(known, failed) and len(failed) < len(alive):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec
 
@@ -33,7 +34,8 @@ def test_all_nodes_are_ready_and_tagged(hcluster: Hcluster, cloud: Cloud, first:
     assert sorted(node["group"] for node in shown["nodes"]) == ["core", "core", "master"]
     filters = [{"Name": "tag:hcluster:cluster", "Values": [first]}]
     found = cloud.client("ec2").describe_instances(Filters=filters)["Reservations"]
-    nodes = [node for reservation in found for node in reservation["Instances"]]
+    every = [node for reservation in found for node in reservation["Instances"]]
+    nodes = [node for node in every if node["State"]["Name"] == "running"]
     assert len(nodes) == 3
     for node in nodes:
         tags = {tag["Key"]: tag["Value"] for tag in node["Tags"]}
@@ -57,7 +59,7 @@ def test_systemd_is_content_and_a_second_puppet_run_changes_nothing(hcluster: Hc
 OOM_KILLS = """
 find /sys/fs/cgroup -name memory.oom_control -o -name memory.events |
   xargs -r awk '$1 == "oom_kill" {n += $2} END {print n+0}'
-journalctl --no-pager -q -b | grep -ciE 'oom-kill|out of memory' || true
+journalctl --no-pager -q -b | grep -ciE 'oom-kil[l]|out of memor[y]' || true
 """
 """Kills counted in every control group of the node, whichever version, and what systemd and the kernel said of them."""
 
@@ -148,7 +150,7 @@ def test_a_taken_name_is_refused_with_its_holder(hcluster: Hcluster, first: str,
 
 
 def test_logs_doctor_and_up_again_answer(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
-    assert "HiveServer2" in hcluster("logs", first, "master", "--unit", "hive-server2").stdout
+    assert " INFO " in hcluster("logs", first, "master", "--unit", "hive-server2", "--lines", "50").stdout
     assert "hcluster: ready" in hcluster("logs", first, "master").stdout
     findings = hcluster.json("doctor")
     assert [finding for finding in findings if not finding["ok"]] == []
@@ -187,7 +189,8 @@ def under_another_profile(hcluster: Hcluster, cloud: Cloud, folder: Path) -> Hcl
     for name in ("config", "credentials"):
         text = (cloud.aws / name).read_text().replace(f"hcluster-{cloud.name}", "production")
         (folder / name).write_text(text)
+    wanted = yaml.safe_load(hcluster.platform.read_text())
+    wanted["aws"] = {"profile": "production", "directory": str(folder)}
     platform = folder / "platform.yaml"
-    text = hcluster.platform.read_text().replace(f"hcluster-{cloud.name}", "production")
-    platform.write_text(text.replace(str(cloud.aws), str(folder)))
+    platform.write_text(yaml.safe_dump(wanted))
     return Hcluster(platform)

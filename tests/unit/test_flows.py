@@ -248,6 +248,22 @@ def test_a_failed_node_fails_up_and_the_next_up_replaces_it(world: World) -> Non
     assert (view.state, len(view.nodes)) == ("ready", 3)
 
 
+def test_a_cured_spec_replaces_nodes_that_are_still_on_their_way_with_the_old_one(world: World) -> None:
+    world.scripts = lambda node: (
+        NodeScript.failing("scripts", "exit code 7", at=30.0)
+        if node.market == "spot"
+        else NodeScript.failing("scripts", "exit code 7", at=300.0)
+    )
+    script = {"name": "tools", "script": "#!/bin/sh\nexit 7\n"}
+    with pytest.raises(NodeFailedError):
+        up.up(world.context(), flights(bootstrap=[script]))
+    before = {node.id for node in reach.alive(world.context(), "flights")}
+    world.scripts = lambda _: NodeScript()
+    view = up.up(world.context(), flights(bootstrap=[{**script, "script": "#!/bin/sh\n"}]))
+    assert (view.state, len(view.nodes)) == ("ready", 3)
+    assert not before & {node.instance.id for node in view.nodes}
+
+
 def test_a_silent_node_is_named_with_the_end_of_its_console(world: World) -> None:
     def scripts(node: Instance) -> NodeScript:
         if node.market == "spot":
