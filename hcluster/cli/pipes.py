@@ -19,7 +19,7 @@ def quiet_pipe() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        _drop_output()
+        drop_output()
         raise typer.Exit from None
 
 
@@ -30,10 +30,10 @@ def write_while_read(piece: bytes) -> None:
         out.write(piece)
         out.flush()
     except BrokenPipeError:
-        _drop_output()
+        drop_output()
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Lead standard output to nowhere: what is left in its buffer is flushed once more when the interpreter ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

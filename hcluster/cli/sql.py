@@ -13,7 +13,7 @@ import typer
 from hcluster.cli.clusters import NAME
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import state_of
-from hcluster.cli.pipes import quiet_pipe
+from hcluster.cli.pipes import drop_output, quiet_pipe
 from hcluster.cli.progress import reporter
 from hcluster.cli.rows import Format, write
 from hcluster.errors import HclusterError, QueryError, UsageError
@@ -85,6 +85,9 @@ def _run(session: HiveSession, statements: Sequence[str], form: Format, timeout:
                     names = [column.name for column in result.columns]
                     write(sys.stdout, form, names, [column.type for column in result.columns], result.rows)
                     sys.stdout.flush()
+            except BrokenPipeError:
+                # The reader has seen enough of this one; the statements after it are still to be run.
+                drop_output()
             except HclusterError as cause:
                 if len(statements) > 1:
                     cause.context = f"statement {place} of {len(statements)}: {cause.context}"

@@ -12,13 +12,15 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import pytest
 from TCLIService import ttypes
 
-from hcluster.cli import app, rows, wire
+from hcluster.cli import app, rows, sql, wire
 from hcluster.executors import yarn
+from hcluster.executors.hive import HiveSession, Result
+from hcluster.executors.hive_columns import Column
 from hcluster.flows import reach
 from tests.unit.hive_server import APPLICATION, HiveServer, Script
 from tests.unit.sshd import SshServer
@@ -224,3 +226,20 @@ def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(timeout=10) == 0
+
+
+def test_statements_after_one_whose_reader_is_gone_are_still_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Session:
+        ran: ClassVar[list[str]] = []
+
+        def execute(self, statement: str, **_options: object) -> Result:
+            self.ran.append(statement)
+            return Result((Column("n", "int"),), iter([(1,)]), 0.1)
+
+    def gone(*_arguments: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(sql, "write", gone)
+    monkeypatch.setattr(sql, "drop_output", lambda: None)
+    sql._run(cast("HiveSession", Session()), ["select 1", "insert into t values (1)"], "csv", 60)
+    assert Session.ran == ["select 1", "insert into t values (1)"]
