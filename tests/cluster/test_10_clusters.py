@@ -151,7 +151,8 @@ def test_a_taken_name_is_refused_with_its_holder(hcluster: Hcluster, first: str,
 
 def test_logs_doctor_and_up_again_answer(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
     assert " INFO " in hcluster("logs", first, "master", "--unit", "hive-server2", "--lines", "50").stdout
-    assert "hcluster: ready" in hcluster("logs", first, "master").stdout
+    assert "hcluster: ready" in hcluster("logs", first, "master", "--unit", "hcluster-bootstrap").stdout
+    assert len(hcluster("logs", first, "core").stdout.splitlines()) > 20
     findings = hcluster.json("doctor")
     assert [finding for finding in findings if not finding["ok"]] == []
     before = {node["instance"]["id"] for node in hcluster.json("show", first)["nodes"]}
