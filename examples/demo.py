@@ -28,7 +28,7 @@ CARRIER = r"^(?:[^,]*,){9}([A-Z0-9]{2}),"
 BUCKET = "hcluster-demo"
 DATA_KEY = "data/flights/flights.csv"
 WORKERS = 2
-SPLIT_BYTES = 4 << 20
+SPLIT_BYTES = 16 << 20
 """Small splits, so that one file of 31 MB keeps both workers busy."""
 
 
