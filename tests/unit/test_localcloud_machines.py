@@ -217,7 +217,7 @@ def test_a_terminal_is_read_until_its_other_end_is_closed(tmp_path: Path) -> Non
     os.write(kept, b"second\n")
     os.close(kept)
     deadline = time.monotonic() + 10
-    while "second" not in log.tail() and time.monotonic() < deadline:
+    while "second\n" not in log.tail() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert log.tail() == "first\nsecond\n"
 
