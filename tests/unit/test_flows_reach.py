@@ -124,8 +124,8 @@ def test_ctrl_c_is_raised_at_once_and_calls_in_the_queue_are_never_made() -> Non
 
 def test_a_process_ends_after_ctrl_c_though_calls_are_under_way() -> None:
     script = (
-        "import time\nfrom hcluster.flows.gather import gather\n"
-        "def call():\n  print('up', flush=True)\n  time.sleep(60)\n"
+        "import os, time\nfrom hcluster.flows.gather import gather\n"
+        "def call():\n  os.write(1, b'up\\n')\n  time.sleep(60)\n"
         "try:\n  gather([call, call])\nexcept KeyboardInterrupt:\n  print('interrupted', flush=True)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
