@@ -17,7 +17,7 @@ from hcluster.localcloud.api.instances import Instances
 from hcluster.localcloud.api.launch import Data, Order, Template
 from hcluster.localcloud.api.parts import TaggedEC2Resource
 
-_TRANSIENT = ("settings", "work", "layers", "shown")
+_TRANSIENT = ("settings", "work", "layers", "shown", "rules")
 """What belongs to the running server; it sets them again after a load."""
 
 

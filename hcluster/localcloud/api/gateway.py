@@ -15,6 +15,7 @@ from typing import Any
 from hcluster.localcloud.api import signature
 from hcluster.localcloud.api.faults import Fault, render
 from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.rules import Rules
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Gateway:
         region: str,
         locks: dict[str, threading.RLock],
         changed: Callable[[str], None],
+        rules: Rules,
     ) -> None:
         """``locks``: "s3" for S3 and "" for all other services; ``changed`` is told the service of each mutation."""
         self._app = app
@@ -53,6 +55,7 @@ class Gateway:
         self._region = region
         self._locks = locks
         self._changed = changed
+        self._rules = rules
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -80,6 +83,8 @@ class Gateway:
             raise Fault("AccessDenied", "Access Denied", 403)
         self._authenticate(environ, body)
         service = environ[SERVICE]
+        told = (service, str(environ["hcluster.action"]), environ[PRINCIPAL].arn)
+        self._rules.before(*told)
         captured: list[Any] = []
 
         def capture(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
@@ -89,6 +94,11 @@ class Gateway:
             result = self._app(environ, capture)
             if _mutates(environ):
                 self._changed(service)
+        try:
+            self._rules.after(*told)
+        except Fault:
+            _close(result)
+            raise
         status, headers = captured
         code = int(status.split(" ", 1)[0])
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
@@ -110,7 +120,7 @@ class Gateway:
             )
         environ[SERVICE], environ[REGION] = signed.service.lower(), signed.region
         credential = self._identities.credential(signed.access_key, signed.token, signed.service)
-        signature.verify(signed, credential.secret, environ, body, datetime.now(UTC))
+        signature.verify(signed, credential.secret, environ, body, datetime.now(UTC) + self._rules.clock())
         if signed.region != self._region:
             raise Fault(
                 "AuthFailure" if signed.service == "ec2" else "AuthorizationHeaderMalformed",

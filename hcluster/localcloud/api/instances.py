@@ -17,6 +17,7 @@ from hcluster.localcloud.api.images import Images
 from hcluster.localcloud.api.instance import ENDED, Instance, SpotRequest
 from hcluster.localcloud.api.launch import Data, Order
 from hcluster.localcloud.api.parts import Reservation, iam_backends
+from hcluster.localcloud.api.rules import Rules
 
 _ROOT_GIB = 8
 DEFAULT_TYPE = "m1.small"
@@ -46,6 +47,7 @@ class Instances(Images):
     """EC2's records of instances. ``work`` is set by the server that owns it."""
 
     work: Work
+    rules: Rules
     by_id: dict[str, Instance]
     shown: dict[str, Any]
     """Answers of DescribeInstances by request, until the next change: pollers ask the same again and again."""

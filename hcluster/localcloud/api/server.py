@@ -25,6 +25,7 @@ from hcluster.localcloud.api.metadata import Metadata
 from hcluster.localcloud.api.objects import ObjectBackend
 from hcluster.localcloud.api.parts import PARTITION, ec2_backends, iam_backends, s3_backends, sts_backends
 from hcluster.localcloud.api.records import Records
+from hcluster.localcloud.api.rules import Rules
 from hcluster.localcloud.machines import Machines
 from hcluster.localcloud.settings import CloudSettings
 
@@ -52,6 +53,7 @@ class ApiServer:
         self._lock = threading.RLock()
         self._object_lock = threading.RLock()
         self._identities = Identities(settings.account_id)
+        self.rules = Rules(settings.folder)
         hooks.install(settings, self._identities)
         self._records = Records(
             settings.folder / "records",
@@ -77,6 +79,7 @@ class ApiServer:
         backend.work = self._lifecycle
         backend.layers = self._lifecycle
         backend.shown = {}
+        backend.rules = self.rules
         self._objects.folder = self._settings.folder / "records" / "objects"
 
     # Records
@@ -183,6 +186,7 @@ class ApiServer:
             self._settings.region,
             {"": self._lock, "s3": self._object_lock},
             self._changed,
+            self.rules,
         )
         self._records.start()
         self._lifecycle.start(self._backend)
