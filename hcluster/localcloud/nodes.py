@@ -10,15 +10,16 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from hcluster.errors import LocalCloudError
+from hcluster.errors import LocalCloudError, NotFoundError
 from hcluster.localcloud import oci, types
 from hcluster.localcloud.console import Console, ConsoleReader, TerminalSocket
+from hcluster.localcloud.firewall import Firewall
 from hcluster.localcloud.layers import Layers
-from hcluster.localcloud.machines import MachineSpec
+from hcluster.localcloud.machines import Disk, MachineSpec
 from hcluster.localcloud.network import CloudNetwork
 from hcluster.localcloud.settings import CloudSettings
 from hcluster.localcloud.system import run, write_atomically
@@ -123,6 +124,53 @@ class NodeMachines:
     def memory_mib(self, instance_type: str) -> int:
         """Memory limit of a type on this machine."""
         return self._size(instance_type).memory_mib
+
+    def kill(self, instance_id: str) -> None:
+        """SIGKILL for its PID 1: all of it ends at once."""
+        signal.pidfd_send_signal(self._live(instance_id).handle, signal.SIGKILL)
+
+    def freeze(self, instance_id: str) -> None:
+        """Stop its processes by its control group's freezer."""
+        raise LocalCloudError(f"{instance_id}: freezing is not there yet")
+
+    def thaw(self, instance_id: str) -> None:
+        """Let its processes go on."""
+        raise LocalCloudError(f"{instance_id}: thawing is not there yet")
+
+    def partition(self, instance_id: str) -> None:
+        """Cut it off."""
+        raise LocalCloudError(f"{instance_id}: partitions are not there yet")
+
+    def heal(self, instance_id: str) -> None:
+        """Undo ``partition``."""
+        raise LocalCloudError(f"{instance_id}: partitions are not there yet")
+
+    def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str = "") -> None:
+        """Not yet."""
+
+    def delete_volume(self, volume_id: str) -> None:
+        """Not yet."""
+
+    def attach_volume(self, instance_id: str, disk: Disk) -> None:
+        """Not yet."""
+
+    def detach_volume(self, instance_id: str, volume_id: str) -> None:
+        """Not yet."""
+
+    def create_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """Not yet."""
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """Not yet."""
+
+    def enforce(self, firewalls: Mapping[str, Firewall]) -> None:
+        """Not yet."""
+
+    def _live(self, instance_id: str) -> _Running:
+        node = self._running.get(instance_id)
+        if node is None or node.ended():
+            raise NotFoundError(f"the instance {instance_id} does not run")
+        return node
 
     def is_baking(self, address: str) -> bool:
         """Whether a running node of a base image has this address: such nodes are there to be baked."""

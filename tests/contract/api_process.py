@@ -10,13 +10,15 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
 from moto.s3.models import s3_backends
 
 from hcluster.localcloud.api.server import ApiServer
-from hcluster.localcloud.machines import MachineSpec
+from hcluster.localcloud.firewall import Firewall
+from hcluster.localcloud.machines import Disk, MachineSpec
 from hcluster.localcloud.settings import settings_on
 
 BASE_IMAGES = ("ami-00000000000000001", "ami-00000000000000002")
@@ -56,6 +58,42 @@ class InstantMachines:
 
     def memory_mib(self, instance_type: str) -> int:
         return 1536
+
+    def kill(self, instance_id: str) -> None:
+        self.power_off(instance_id)
+
+    def freeze(self, instance_id: str) -> None:
+        pass
+
+    def thaw(self, instance_id: str) -> None:
+        pass
+
+    def partition(self, instance_id: str) -> None:
+        pass
+
+    def heal(self, instance_id: str) -> None:
+        pass
+
+    def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str = "") -> None:
+        pass
+
+    def delete_volume(self, volume_id: str) -> None:
+        pass
+
+    def attach_volume(self, instance_id: str, disk: Disk) -> None:
+        pass
+
+    def detach_volume(self, instance_id: str, volume_id: str) -> None:
+        pass
+
+    def create_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        pass
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        pass
+
+    def enforce(self, firewalls: Mapping[str, Firewall]) -> None:
+        pass
 
 
 def listening() -> socket.socket:

@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from hcluster.errors import LocalCloudError
+from hcluster.errors import LocalCloudError, NotFoundError
 from hcluster.localcloud.api.server import ApiServer
-from hcluster.localcloud.machines import MachineSpec
+from hcluster.localcloud.firewall import Firewall
+from hcluster.localcloud.machines import Disk, MachineSpec
 from hcluster.localcloud.settings import CloudSettings, settings_on
 
 BASE = "ami-0123456789abcdef0"
@@ -37,6 +38,15 @@ class FakeMachines:
         self.gate = threading.Event()
         self.gate.set()
         self.booting = self.most = 0
+        self.frozen: set[str] = set()
+        self.partitioned: set[str] = set()
+        self.volumes: dict[str, int] = {}
+        self.snapshots: dict[str, str] = {}
+        self.disks: dict[str, set[Disk]] = {}
+        """By instance; those of an instance that is off are not in it."""
+        self.full = self.busy = ""
+        self.firewalls: dict[str, Firewall] = {}
+        self.enforced = 0
         self._lock = threading.Lock()
 
     def boot(self, spec: MachineSpec) -> None:
@@ -49,7 +59,9 @@ class FakeMachines:
             self.calls.append(("boot", spec.instance_id))
             if self.broken:
                 raise LocalCloudError(self.broken)
+            assert {disk.volume_id for disk in spec.disks} <= set(self.volumes), spec
             self.running[spec.instance_id] = spec
+            self.disks[spec.instance_id] = set(spec.disks)
             self.roots.add(spec.instance_id)
         finally:
             with self._lock:
@@ -58,11 +70,13 @@ class FakeMachines:
     def power_off(self, instance_id: str, timeout: float = 30) -> None:
         self.calls.append(("power_off", instance_id))
         self.running.pop(instance_id, None)
+        self.disks.pop(instance_id, None)
 
     def destroy(self, instance_id: str) -> None:
         self.calls.append(("destroy", instance_id))
         self.running.pop(instance_id, None)
         self.roots.discard(instance_id)
+        self.disks.pop(instance_id, None)
 
     def alive(self, instance_id: str) -> bool:
         return instance_id in self.running
@@ -80,6 +94,65 @@ class FakeMachines:
 
     def memory_mib(self, instance_type: str) -> int:
         return 1024
+
+    def _live(self, instance_id: str) -> None:
+        if instance_id not in self.running:
+            raise NotFoundError(f"the instance {instance_id} does not run")
+
+    def kill(self, instance_id: str) -> None:
+        self._live(instance_id)
+        self.calls.append(("kill", instance_id))
+        self.running.pop(instance_id)
+
+    def freeze(self, instance_id: str) -> None:
+        self._live(instance_id)
+        self.frozen.add(instance_id)
+
+    def thaw(self, instance_id: str) -> None:
+        self._live(instance_id)
+        self.frozen.discard(instance_id)
+
+    def partition(self, instance_id: str) -> None:
+        self._live(instance_id)
+        self.partitioned.add(instance_id)
+
+    def heal(self, instance_id: str) -> None:
+        self._live(instance_id)
+        self.partitioned.discard(instance_id)
+
+    def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str = "") -> None:
+        if self.full:
+            raise LocalCloudError(self.full)
+        if snapshot_id and volume_id not in self.volumes:
+            assert snapshot_id in self.snapshots, snapshot_id
+        self.volumes[volume_id] = max(size_gib, self.volumes.get(volume_id, 0))
+
+    def delete_volume(self, volume_id: str) -> None:
+        assert not any(volume_id == disk.volume_id for disks in self.disks.values() for disk in disks), volume_id
+        self.volumes.pop(volume_id, None)
+
+    def attach_volume(self, instance_id: str, disk: Disk) -> None:
+        self._live(instance_id)
+        assert disk.volume_id in self.volumes, disk
+        self.disks.setdefault(instance_id, set()).add(disk)
+
+    def detach_volume(self, instance_id: str, volume_id: str) -> None:
+        if self.busy:
+            raise LocalCloudError(self.busy)
+        found = self.disks.get(instance_id, set())
+        self.disks[instance_id] = {disk for disk in found if disk.volume_id != volume_id}
+
+    def create_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        if self.full:
+            raise LocalCloudError(self.full)
+        self.snapshots[snapshot_id] = volume_id
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        self.snapshots.pop(snapshot_id, None)
+
+    def enforce(self, firewalls: Mapping[str, Firewall]) -> None:
+        self.firewalls = dict(firewalls)
+        self.enforced += 1
 
 
 class Cloud:
