@@ -15,6 +15,7 @@ from typing import Any
 from hcluster.localcloud.api import signature
 from hcluster.localcloud.api.faults import Fault, render
 from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.operations import s3_operation
 from hcluster.localcloud.api.rules import Rules
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ class Gateway:
             raise Fault("AccessDenied", "Access Denied", 403)
         self._authenticate(environ, body)
         service = environ[SERVICE]
-        told = (service, str(environ["hcluster.action"]), environ[PRINCIPAL].arn)
+        action = str(environ["hcluster.action"]) or (s3_operation(environ) if service == "s3" else "")
+        told = (service, action, environ[PRINCIPAL].arn)
         self._rules.before(*told)
         captured: list[Any] = []
 
@@ -94,13 +96,10 @@ class Gateway:
             result = self._app(environ, capture)
             if _mutates(environ):
                 self._changed(service)
-        try:
-            self._rules.after(*told)
-        except Fault:
-            _close(result)
-            raise
         status, headers = captured
         code = int(status.split(" ", 1)[0])
+        if code < HTTPStatus.BAD_REQUEST:
+            self._answered(told, result)
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")
         if code >= HTTPStatus.BAD_REQUEST and kind.startswith("text/html") and environ["REQUEST_METHOD"] != "HEAD":
             # Flask's own pages, and moto's answers without a body: no SDK can read these.
@@ -109,6 +108,14 @@ class Gateway:
         headers.append(("x-amz-request-id", request_id))
         start_response(status, headers)
         return result
+
+    def _answered(self, told: tuple[str, str, str], result: Iterable[bytes]) -> None:
+        """The request took effect; its answer may get lost on purpose."""
+        try:
+            self._rules.after(*told)
+        except Fault:
+            _close(result)
+            raise
 
     def _authenticate(self, environ: Environ, body: bytes) -> None:
         signed = signature.parse(environ)

@@ -15,10 +15,9 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.skew import SKEW, skewed
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-SKEW = 15 * 60
-"""Seconds that the clocks of caller and cloud may differ by."""
 
 Environ = Mapping[str, Any]
 
@@ -128,9 +127,7 @@ def _check_time(signed: Signed, now: datetime) -> None:
         if age > signed.presigned_for:
             raise Fault("AccessDenied", "Request has expired", 403)
     elif abs(age) > SKEW:
-        raise Fault(
-            "RequestTimeTooSkewed", "The difference between the request time and the current time is too large.", 403
-        )
+        raise skewed(signed.service.lower(), made, now)
 
 
 def _query(environ: Environ) -> list[tuple[str, str]]:
