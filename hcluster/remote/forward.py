@@ -43,9 +43,14 @@ class PortForward:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         if self._listener is not None:
-            self._listener.close()
+            # Closed while the thread is about to accept, its descriptor may become another socket, whose client the
+            # thread would take.
+            with suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(timeout=5)
+        if self._listener is not None:
+            self._listener.close()
 
     @property
     def port(self) -> int:

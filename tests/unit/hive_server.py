@@ -13,6 +13,8 @@ from TCLIService import TCLIService, ttypes
 from thrift.protocol import TBinaryProtocol
 from thrift.transport import TSocket, TTransport
 
+from tests.unit.listening import end_listening
+
 APPLICATION = "application_1700000000000_0001"
 GOOD = ttypes.TStatus(statusCode=ttypes.TStatusCode.SUCCESS_STATUS)
 
@@ -61,11 +63,12 @@ class HiveServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._clients: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        end_listening(self._listener, self._accepting)
         self.drop()
 
     def drop(self) -> None:

@@ -15,6 +15,8 @@ from typing import IO, Any, Self
 import paramiko
 from paramiko import common, sftp
 
+from tests.unit.listening import end_listening
+
 RSA_BITS = 2048
 
 
@@ -58,6 +60,7 @@ class _Session(paramiko.ServerInterface):
     def __init__(self, server: SshServer) -> None:
         self.server = server
         self.targets: dict[int, socket.socket] = {}
+        self.begun: dict[int, subprocess.Popen[bytes]] = {}
 
     def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
         line = f"{key.get_name()} {key.get_base64()}"
@@ -96,8 +99,15 @@ class _Session(paramiko.ServerInterface):
         pipe = subprocess.PIPE
         process = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
         self.server.processes.append(process)
-        _thread(_carry, channel, process)
+        self.begun[channel.chanid] = process
         return True
+
+    def after_request(self, channel: paramiko.Channel, message: Any) -> None:
+        """Answer a request of the channel, and only then say what the command that it began said, as sshd does."""
+        paramiko.Channel._handle_request(channel, message)  # type: ignore[attr-defined]
+        process = self.begun.pop(channel.chanid, None)
+        if process is not None:
+            _thread(_carry, channel, process)
 
 
 class SshServer:
@@ -131,11 +141,11 @@ class SshServer:
             self._leave.wait(30)
 
     def __enter__(self) -> Self:
-        _thread(self._accept)
+        self._accepting = _thread(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._listener.close()
+        end_listening(self._listener, self._accepting)
         self._leave.set()
         self.drop()
         for process in self.processes:
@@ -163,6 +173,10 @@ class SshServer:
         transport.add_server_key(self.key)
         transport.set_subsystem_handler("sftp", paramiko.SFTPServer, self._files)
         session = _Session(self)
+        transport._channel_handler_table = {  # type: ignore[attr-defined]
+            **transport._channel_handler_table,  # type: ignore[attr-defined]
+            common.MSG_CHANNEL_REQUEST: session.after_request,
+        }
         self.transports.append(transport)
         with contextlib.suppress(paramiko.SSHException, EOFError, OSError):
             transport.start_server(server=session)

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +19,7 @@ from hcluster.executors.client_log import Lines, Watch, container_logs
 from hcluster.executors.yarn import Job
 from hcluster.model.events import Progress
 from hcluster.remote.session import SshRemote
+from tests.unit.skipped_time import SkippedTime
 from tests.unit.sshd import SshServer
 from tests.unit.test_remote_session import NODE, connector
 
@@ -287,11 +288,18 @@ def test_a_client_that_submits_nothing_is_told_by_its_own_lines(master: Master) 
 
 @pytest.mark.parametrize("code", [0, 7])
 def test_a_job_whose_reader_is_gone_is_waited_for_and_keeps_its_own_code(master: Master, code: int) -> None:
-    master.script("hadoop", f"echo one; sleep 0.3; echo two; sleep 0.3; echo $0 > {master.folder}/ended; exit {code}")
+    # The second line comes only when the first has been refused, so that they are never one piece.
+    refused = master.folder / "refused"
+    master.script(
+        "hadoop",
+        f"echo one; until test -e {refused}; do sleep 0.05; done; "
+        f"echo two; sleep 0.3; echo $0 > {master.folder}/ended; exit {code}",
+    )
     seen: list[bytes] = []
 
     def gone(piece: bytes) -> None:
         seen.append(piece)
+        refused.touch()
         raise BrokenPipeError
 
     if code:
@@ -321,10 +329,23 @@ def hanging(master: Master, tmp_path: Path) -> None:
     master.script("yarn", "exit 0")
 
 
-def test_a_job_past_its_deadline_is_killed(master: Master, tmp_path: Path) -> None:
+def pass_deadline(monkeypatch: pytest.MonkeyPatch, progress: list[Progress]) -> Callable[[Progress], None]:
+    """A report by which 30 s are over when the application is accepted."""
+    skipped = SkippedTime()
+    monkeypatch.setattr("hcluster.remote.session.time", skipped)
+
+    def report(told: Progress) -> None:
+        progress.append(told)
+        if "accepted" in told.text:
+            skipped.skip(30)
+
+    return report
+
+
+def test_a_job_past_its_deadline_is_killed(master: Master, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hanging(master, tmp_path)
     with pytest.raises(DeadlineError):
-        run(master, Job("examples", "pi"), timeout=1)
+        run(master, Job("examples", "pi"), report=pass_deadline(monkeypatch, []), timeout=25)
     assert master.ran()[-1] == f"yarn application -kill {APPLICATION}"
 
 
@@ -343,10 +364,12 @@ def test_ctrl_c_kills_the_application_and_says_so(master: Master, tmp_path: Path
     assert seen[-1] == Progress("job", f"{APPLICATION} killed", state="failed")
 
 
-def test_an_application_that_cannot_be_killed_is_told(master: Master, tmp_path: Path) -> None:
+def test_an_application_that_cannot_be_killed_is_told(
+    master: Master, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hanging(master, tmp_path)
     master.script("yarn", "echo it is gone >&2; exit 1")
     seen: list[Progress] = []
     with pytest.raises(DeadlineError):
-        run(master, Job("examples"), report=seen.append, timeout=1)
+        run(master, Job("examples"), report=pass_deadline(monkeypatch, seen), timeout=25)
     assert seen[-1].text == f"{APPLICATION} could not be killed: it is gone"

@@ -72,7 +72,7 @@ def run_on(script: Script, count: int = 2, sessions: list[Session] | None = None
 
 def interrupt_when(ready: threading.Event) -> threading.Thread:
     def press() -> None:
-        assert ready.wait(10)
+        assert ready.wait(60)
         time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
@@ -110,13 +110,13 @@ def test_ctrl_c_is_raised_at_once_and_calls_in_the_queue_are_never_made() -> Non
         started.append(1)
         if len(started) == MAX_PARALLEL:
             ready.set()
-        free.wait(20)
+        free.wait(60)
 
     interrupt_when(ready)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         gather([wait] * (MAX_PARALLEL + 5))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     free.set()
     time.sleep(0.1)
     assert len(started) == MAX_PARALLEL
@@ -134,9 +134,9 @@ def test_a_process_ends_after_ctrl_c_though_calls_are_under_way() -> None:
         assert process.stdout.readline() == b"up\n"
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=20)[0] == b"interrupted\n"
+    assert process.communicate(timeout=60)[0] == b"interrupted\n"
     assert process.returncode == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_ctrl_c_closes_the_sessions_to_all_nodes() -> None:
@@ -155,7 +155,7 @@ def test_ctrl_c_closes_the_sessions_to_all_nodes() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_on(wait, 3, sessions)
     for _ in range(3):
-        assert ended.acquire(timeout=5)
+        assert ended.acquire(timeout=30)
 
 
 def test_output_of_each_node_comes_back_and_the_sessions_are_closed() -> None:

@@ -270,6 +270,6 @@ def test_packer_accepts_the_template_with_these_variables(scene: Scene) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr

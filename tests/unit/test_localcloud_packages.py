@@ -184,7 +184,7 @@ def proxy(tmp_path: Path) -> Iterator[str]:
 
 
 def _get(proxy: str, url: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(proxy, timeout=10)
+    connection = http.client.HTTPConnection(proxy, timeout=60)
     connection.request("GET", url)
     answer = connection.getresponse()
     try:
@@ -233,12 +233,12 @@ def test_what_is_no_proxy_request_is_refused(proxy: str) -> None:
 def test_connect_tunnels_to_allowed_hosts_only(origin: tuple[str, list[str]], proxy: str) -> None:
     host, _ = origin
     name, port = host.split(":")
-    connection = http.client.HTTPConnection(proxy, timeout=10)
+    connection = http.client.HTTPConnection(proxy, timeout=60)
     connection.set_tunnel(name, int(port))
     connection.request("GET", "/through")
     assert connection.getresponse().read() == b"x" * 300_000
     connection.close()
-    refused = http.client.HTTPConnection(proxy, timeout=10)
+    refused = http.client.HTTPConnection(proxy, timeout=60)
     refused.set_tunnel("elsewhere.example", 443)
     with pytest.raises(OSError, match="403"):
         refused.request("GET", "/")

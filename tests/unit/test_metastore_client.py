@@ -25,6 +25,7 @@ from hcluster.metastore import registry
 from hcluster.metastore.client import MetastoreClient, connect, endpoints
 from hcluster.metastore.tables import Partition, Table, TableColumn
 from hcluster.model.views import ClusterView
+from tests.unit.listening import end_listening
 
 TABLE = Table(
     database="lake",
@@ -126,9 +127,10 @@ def remote(service: Service) -> Iterator[Any]:
             raise UnreachableError(f"nothing answers on {host}:{port}")
         return socket.create_connection(listener.getsockname())
 
-    threading.Thread(target=serve, daemon=True).start()
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
     yield SimpleNamespace(open_channel=open_channel)
-    listener.close()
+    end_listening(listener, accepting)
 
 
 @pytest.fixture

@@ -20,10 +20,12 @@ def listening() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+@pytest.fixture
+def closed() -> Iterator[int]:
+    """A port where nobody listens: it is bound, so that nobody else can."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
 
 
 def test_an_open_port_of_an_active_unit_is_well(monkeypatch: pytest.MonkeyPatch, listening: int) -> None:
@@ -32,23 +34,22 @@ def test_an_open_port_of_an_active_unit_is_well(monkeypatch: pytest.MonkeyPatch,
     assert list(marks) == ["namenode"]
 
 
-def test_a_failed_unit_ends_the_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_unit_ends_the_wait_at_once(monkeypatch: pytest.MonkeyPatch, closed: int) -> None:
     monkeypatch.setattr(health, "unit_state", lambda _: UnitState("failed"))
     with pytest.raises(NodeFailedError, match="hadoop-datanode"):
-        health.wait([Check("datanode", "hadoop-datanode.service", "127.0.0.1", closed_port())], 60)
+        health.wait([Check("datanode", "hadoop-datanode.service", "127.0.0.1", closed)], 60)
 
 
-def test_a_daemon_that_keeps_failing_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_keeps_failing_ends_the_wait(monkeypatch: pytest.MonkeyPatch, closed: int) -> None:
     monkeypatch.setattr(health, "unit_state", lambda _: UnitState("activating", MAX_RESTARTS))
     with pytest.raises(NodeFailedError, match="started 7 times"):
-        health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", closed_port())], 60)
+        health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", closed)], 60)
 
 
-def test_a_daemon_that_does_not_come_up_is_named_with_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_daemon_that_does_not_come_up_is_named_with_its_port(monkeypatch: pytest.MonkeyPatch, closed: int) -> None:
     monkeypatch.setattr(health, "unit_state", lambda _: UnitState("activating"))
-    port = closed_port()
-    with pytest.raises(DeadlineError, match=rf"hive-server2\.service \(port {port}\)"):
-        health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", port)], 0.3)
+    with pytest.raises(DeadlineError, match=rf"hive-server2\.service \(port {closed}\)"):
+        health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", closed)], 0.3)
 
 
 class Metadata(http.server.BaseHTTPRequestHandler):
@@ -99,6 +100,6 @@ def test_identity_comes_from_version_two_of_the_metadata_service(metadata: str) 
     assert identity.hostname == "ip-10-64-16-5.ec2.internal"
 
 
-def test_a_silent_metadata_service_is_an_error_after_the_deadline() -> None:
+def test_a_silent_metadata_service_is_an_error_after_the_deadline(closed: int) -> None:
     with pytest.raises(UnreachableError, match="metadata"):
-        Imds(f"http://127.0.0.1:{closed_port()}", timeout=0.2).identity(deadline_seconds=0.3)
+        Imds(f"http://127.0.0.1:{closed}", timeout=0.2).identity(deadline_seconds=0.3)

@@ -68,7 +68,7 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         layer = hiera.replace("/etc/hcluster", str(folder)).replace("node.yaml\n  - name", f"{node}.yaml\n  - name", 1)
         (folder / f"{node}.hiera.yaml").write_text(layer)
     command = ["ruby", str(HERE / "puppet_catalogs.rb"), str(PUPPET), str(folder / "%NODE%.hiera.yaml"), *nodes]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     answer: dict[str, Catalog] = json.loads(done.stdout.splitlines()[-1])
     return answer

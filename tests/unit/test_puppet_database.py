@@ -57,7 +57,7 @@ class Server:
         (self.folder / "state.json").write_text(json.dumps(state))
         environment = os.environ | {"PATH": f"{self.folder}:{os.environ['PATH']}"}
         command = ["sh", str(self.folder / "script")]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
     @property
     def state(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ MODULES = Path(__file__).parents[2] / "puppet/modules"
 def run(script: str, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     environment = os.environ | ({"PATH": f"{path}:{os.environ['PATH']}"} if path else {})
     command = ["sh", str(MODULES / script), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture

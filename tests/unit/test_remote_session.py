@@ -23,6 +23,8 @@ from hcluster.model.node import CheckIn, Instance
 from hcluster.remote.connector import SshConnector
 from hcluster.remote.forward import PortForward
 from hcluster.remote.session import SshRemote
+from tests.unit.listening import end_listening
+from tests.unit.skipped_time import SkippedTime
 from tests.unit.sshd import SshServer
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -103,17 +105,20 @@ def test_output_is_handed_over_as_it_comes_and_its_tail_is_kept(remote: SshRemot
     assert len(out) == 1 << 20
 
 
-def test_a_command_past_its_deadline_raises_and_is_told_to_end(remote: SshRemote) -> None:
+def test_a_command_past_its_deadline_raises_and_is_told_to_end(
+    remote: SshRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    skipped = SkippedTime()
+    monkeypatch.setattr("hcluster.remote.session.time", skipped)
     with pytest.raises(DeadlineError, match="i-1 of c did not end in time"):
-        remote.run(["sleep", "30"], timeout=0.3)
+        remote.run("echo begun; sleep 30", timeout=20, on_output=lambda _: skipped.skip(20))
 
 
 def test_a_lost_connection_is_unreachable_and_not_an_exit_code(tmp_path: Path) -> None:
     with SshServer(tmp_path) as server:
         session = connector(server).connect(NODE, "c")
-        threading.Timer(0.3, server.drop).start()
         with pytest.raises(UnreachableError, match="connection to i-1 of c ended"):
-            session.run(["sleep", "30"], timeout=10)
+            session.run("echo begun; sleep 30", timeout=20, on_output=lambda _: server.drop())
         with pytest.raises(UnreachableError):
             session.run(["true"])
 
@@ -136,7 +141,7 @@ def test_a_command_that_sshd_does_not_start_ends_at_its_deadline(tmp_path: Path)
         began = time.monotonic()
         with pytest.raises(DeadlineError, match="i-1 of c did not start a command"):
             session.run(["true"], timeout=0.3)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20, "the server is mute for 30 s"
 
 
 @pytest.mark.parametrize("where", ["sftp", "open"])
@@ -161,18 +166,19 @@ def test_a_copy_without_an_answer_ends_at_its_deadline(
             to.put(str(tmp_path / "here"), "/there", timeout=1.0)
         with back, pytest.raises(DeadlineError, match="from i-1 of c: no answer in time"):
             back.get("/here", str(tmp_path / "back"), timeout=1.0)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 20, "the server is mute for 30 s"
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_closing_a_session_ends_the_command_that_another_thread_runs(tmp_path: Path) -> None:
     with SshServer(tmp_path) as server:
         session = connector(server).connect(NODE, "c")
-        threading.Timer(0.3, session.close).start()
+        other = threading.Thread(target=session.close)
         began = time.monotonic()
         with pytest.raises(UnreachableError, match="connection to i-1 of c ended"):
-            session.run(["sleep", "30"], timeout=20)
-        assert time.monotonic() - began < 5
+            session.run("echo begun; sleep 30", timeout=25, on_output=lambda _: other.start())
+        assert time.monotonic() - began < 20
+        other.join()
 
 
 def test_copying_says_what_is_missing(remote: SshRemote, tmp_path: Path) -> None:
@@ -191,19 +197,23 @@ def echo_port() -> Iterator[int]:
     """A service on the node that sends back what it gets."""
     listener = socket.create_server(("127.0.0.1", 0))
 
+    def echo(client: socket.socket) -> None:
+        with client:
+            while data := client.recv(4096):
+                client.sendall(data)
+
     def serve() -> None:
         while True:
             try:
                 client, _ = listener.accept()
             except OSError:
                 return
-            with client:
-                while data := client.recv(4096):
-                    client.sendall(data)
+            threading.Thread(target=echo, args=(client,), daemon=True).start()
 
-    threading.Thread(target=serve, daemon=True).start()
+    accepting = threading.Thread(target=serve, daemon=True)
+    accepting.start()
     yield listener.getsockname()[1]
-    listener.close()
+    end_listening(listener, accepting)
 
 
 def test_a_channel_leads_to_a_port_of_the_node(remote: SshRemote, echo_port: int) -> None:
@@ -213,10 +223,11 @@ def test_a_channel_leads_to_a_port_of_the_node(remote: SshRemote, echo_port: int
 
 
 def test_a_port_where_nothing_listens_is_unreachable(remote: SshRemote) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as unused:
-        port = unused.getsockname()[1]
-    with pytest.raises(UnreachableError, match=f"nothing answers on 127.0.0.1:{port}"):
-        remote.open_channel("127.0.0.1", port)
+    with socket.socket() as bound:  # and not listening, so that nobody else does
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        with pytest.raises(UnreachableError, match=f"nothing answers on 127.0.0.1:{port}"):
+            remote.open_channel("127.0.0.1", port)
 
 
 def test_a_forwarded_port_carries_many_connections_and_closes(remote: SshRemote, echo_port: int) -> None:
@@ -344,7 +355,14 @@ def test_a_shell_gets_the_terminals_input_and_raw_mode_is_restored(
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(fileno=lambda: terminal_side))
     monkeypatch.setenv("COLUMNS", "101")
     monkeypatch.setenv("LINES", "33")
-    threading.Timer(0.3, os.write, (keyboard, b"echo from-$((40 + 2)); exit 7\n")).start()
+
+    def type_in() -> None:
+        # What is typed before the terminal is raw is thrown away when it becomes so.
+        while termios.tcgetattr(terminal_side) == before:
+            time.sleep(0.01)
+        os.write(keyboard, b"echo from-$((40 + 2)); exit 7\n")
+
+    threading.Thread(target=type_in, daemon=True).start()
     assert remote.shell() == 7
     assert "from-42" in capfd.readouterr().out
     assert server.terminals[-1] == (101, 33)
