@@ -54,7 +54,7 @@ class FakeMachines:
             self.booting += 1
             self.most = max(self.most, self.booting)
         try:
-            assert self.gate.wait(10)
+            assert self.gate.wait(60)
             time.sleep(0.01)
             self.calls.append(("boot", spec.instance_id))
             if self.broken:
@@ -188,7 +188,7 @@ class Cloud:
             aws_secret_access_key=secret,
             aws_session_token=token or None,
             config=Config(
-                signature_version=signature or None, retries={"max_attempts": 0}, connect_timeout=5, read_timeout=10
+                signature_version=signature or None, retries={"max_attempts": 0}, connect_timeout=30, read_timeout=60
             ),
         )
 
@@ -235,7 +235,7 @@ class Imds:
         self._port = port
 
     def request(self, method: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
             connection.request(method, path, headers=headers or {})
             answer = connection.getresponse()
@@ -254,7 +254,7 @@ class Imds:
         return body
 
 
-def until(condition: Callable[[], bool], what: str, timeout: float = 10) -> None:
+def until(condition: Callable[[], bool], what: str, timeout: float = 60) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + timeout
     while not condition():

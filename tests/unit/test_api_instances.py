@@ -74,8 +74,12 @@ def test_no_address_is_given_twice(cloud: Cloud) -> None:
 
 def test_few_machines_boot_at_once(cloud: Cloud) -> None:
     cloud.machines.most = 0
-    cloud.run(8)
-    assert 2 <= cloud.machines.most <= 4
+    cloud.machines.gate.clear()
+    ids = cloud.run(8, wait="")
+    until(lambda: cloud.machines.booting >= 2, "two boots at once")
+    cloud.machines.gate.set()
+    cloud.wait(ids, "running")
+    assert cloud.machines.most <= 4
 
 
 def test_stop_start_reboot_and_terminate_act_on_the_machine(cloud: Cloud) -> None:
