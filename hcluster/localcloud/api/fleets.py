@@ -89,6 +89,7 @@ class CloudBackend(Instances):
         self.settings = settings
         self.by_id, self.tokens, self.parents = {}, {}, {}
         self.pushed, self.shown = {}, {}
+        self.quota_values, self.placement_groups = {}, {}
         super().__init__(region_name, account_id)
 
     def __getstate__(self) -> dict[str, Any]:

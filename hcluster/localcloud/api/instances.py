@@ -8,14 +8,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from moto.ec2.exceptions import InvalidInstanceIdError
-from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.utils import parse_user_data, random_reservation_id
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.images import Images
 from hcluster.localcloud.api.instance import ENDED, Instance, SpotRequest
 from hcluster.localcloud.api.launch import Data, Order
+from hcluster.localcloud.api.market_records import Market
 from hcluster.localcloud.api.parts import Reservation, iam_backends
 from hcluster.localcloud.api.rules import Rules
 
@@ -43,7 +42,7 @@ class Work(Protocol):
         """What a machine of this type is granted here; None when there are none."""
 
 
-class Instances(Images):
+class Instances(Market):
     """EC2's records of instances. ``work`` is set by the server that owns it."""
 
     work: Work
@@ -116,11 +115,23 @@ class Instances(Images):
 
     def launch(self, order: Order, minimum: int, maximum: int) -> Any:
         """As many instances as fit, at least ``minimum``. Raises Fault, with nothing launched, when fewer do."""
+        return self.attempt(order, minimum, maximum)[0]
+
+    def attempt(self, order: Order, minimum: int, maximum: int) -> tuple[Any, Fault | None]:
+        """``launch`` that also tells why they are fewer than ``maximum``."""
         data = order.data
-        plan = self._checked(data)
+        plan = self._checked(data, spot=order.spot)
+        zone = plan["subnet"].availability_zone
+        if order.spot:
+            options = (data.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}
+            self.demand_price(plan["type"], zone, options.get("MaxPrice"))
+        self.demand_group(data, plan["type"], zone, minimum)
+        count, short = self.bounded(plan["type"], zone, maximum, spot=order.spot)
+        if short and count < minimum:
+            raise short
         reservation = Reservation(reservation_id=random_reservation_id(), owner_id=self.account_id)
         try:
-            for index in range(maximum):
+            for index in range(count):
                 reservation.instances.append(self._made(order, plan, index))
         except Fault as fault:
             if fault.code != "InsufficientFreeAddressesInSubnet" or len(reservation.instances) < max(minimum, 1):
@@ -128,21 +139,21 @@ class Instances(Images):
                     self.release(instance)
                     self.teardown(instance)
                 raise
+            short = fault
+        self.rules.took(plan["type"], zone, "spot" if order.spot else "on-demand", len(reservation.instances))
         self.reservations[reservation.id] = reservation
         for instance in reservation.instances:
             self.work.boot(instance)
-        return reservation
+        return reservation, short
 
-    def _checked(self, data: Data) -> dict[str, Any]:
+    def _checked(self, data: Data, *, spot: bool = False) -> dict[str, Any]:
         """Everything that a launch names, resolved. Raises Fault for what does not exist."""
         image = self.launchable_image(str(data.get("ImageId") or ""))
         kind = str(data.get("InstanceType") or DEFAULT_TYPE)
-        if kind not in INSTANCE_TYPES:
-            raise Fault("InvalidParameterValue", f"Invalid value '{kind}' for InstanceType.")
         key = data.get("KeyName")
         if key and key not in self.key_pairs:
             raise Fault("InvalidKeyPair.NotFound", f"The key pair '{key}' does not exist")
-        subnet = self._subnet_for(data)
+        subnet = self._subnet_for(data, kind, spot=spot)
         groups = list(data.get("SecurityGroupIds") or ())
         for name in data.get("SecurityGroups") or ():
             group = self.get_security_group_by_name_or_id(name)
@@ -155,13 +166,15 @@ class Instances(Images):
         if not groups:
             groups = [self.get_default_security_group(subnet.vpc_id).id]
         nics = launch.interfaces(data, subnet.id, groups)
+        home = self._home(nics, subnet)
+        self.demand_offered(kind, home.availability_zone, image)
         metadata = dict(data.get("MetadataOptions") or {})
         metadata.setdefault("HttpTokens", "required" if image.imds_support == "v2.0" else "optional")
         user_data = data.get("UserData")
         return {
             "image": image,
             "type": kind,
-            "subnet": self._home(nics, subnet),
+            "subnet": home,
             "nics": nics,
             "profile": self._profile_arn(data.get("IamInstanceProfile") or {}),
             "metadata": metadata,
@@ -176,7 +189,7 @@ class Instances(Images):
             return self.get_network_interface(first["NetworkInterfaceId"]).subnet
         return self.get_subnet(first["SubnetId"]) if first.get("SubnetId") else otherwise
 
-    def _subnet_for(self, data: Data) -> Any:
+    def _subnet_for(self, data: Data, kind: str, *, spot: bool) -> Any:
         if data.get("SubnetId"):
             return self.get_subnet(data["SubnetId"])
         zone = (data.get("Placement") or {}).get("AvailabilityZone")
@@ -185,7 +198,8 @@ class Instances(Images):
             raise Fault("MissingInput", "No default subnet exists; name one.")
         if zone and zone not in defaults:
             raise Fault("InvalidInput", f"No default subnet for availability zone: '{zone}'.")
-        return defaults[zone or self.settings.subnets[0][0]]
+        wanted = zone or self.zone_for(data, kind, spot=spot)
+        return defaults.get(wanted) or next(iter(defaults.values()))
 
     def _profile_arn(self, profile: Data) -> str:
         # EC2 takes an empty name for no profile, and Packer sends one.
@@ -224,6 +238,7 @@ class Instances(Images):
             disable_api_stop=data.get("DisableApiStop") or False,
             instance_initiated_shutdown_behavior=data.get("InstanceInitiatedShutdownBehavior"),
         )
+        instance.placement.group_name = (data.get("Placement") or {}).get("GroupName") or ""
         self.by_id[instance.id] = instance
         instance.become("pending")
         own = dict(tags.get("instance", {}))
