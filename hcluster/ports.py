@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from hcluster.model.account import BucketFacts, SubnetFacts, VcpuQuota
 from hcluster.model.image import Image
 from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import CheckIn, Instance
+from hcluster.model.volume import Volume
 
 
 class Clock(Protocol):
@@ -44,6 +46,9 @@ class Compute(Protocol):
 
     def subnet_cidrs(self, subnets: Sequence[str]) -> dict[str, str]:
         """CIDR block of each subnet."""
+
+    def subnet_zones(self, subnets: Sequence[str]) -> dict[str, str]:
+        """Availability zone of each subnet, in the order asked for. Raises NotFoundError when one is missing."""
 
     def ensure_security_group(
         self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
@@ -100,6 +105,20 @@ class Compute(Protocol):
     def console(self, instance: str) -> str:
         """The latest console output, "" when there is none yet."""
 
+    def find_volumes(self, tags: Mapping[str, str]) -> list[Volume]:
+        """Volumes that carry all ``tags`` (all pages), by id; those that are being deleted are left out. One that was
+        made a moment ago may not be among them yet."""
+
+    def create_volume(self, *, size_gib: int, zone: str, client_token: str, tags: Mapping[str, str]) -> Volume:
+        """Create an encrypted gp3 volume, with its tags in the same call. The same ``client_token`` again gives the
+        same volume, ConflictError when it was used with other arguments. Raises CapacityError when a quota is used
+        up."""
+
+    def attach_volume(self, volume: str, instance: str) -> None:
+        """Attach an available volume to a running instance as ``/dev/sdf``; it stays when the instance ends. Attached
+        there already is no error. Raises ConflictError when another instance has it, NotFoundError when either does not
+        exist, and CloudError when the instance does not run yet or is in another zone."""
+
     def delete_volumes(self, tags: Mapping[str, str]) -> int:
         """Delete available volumes with ``tags``; how many."""
 
@@ -108,6 +127,30 @@ class Compute(Protocol):
 
     def push_ssh_key(self, instance: str, user: str, public_key: str) -> None:
         """EC2 Instance Connect: ``public_key`` opens ``user`` for 60 s."""
+
+
+class Account(Protocol):
+    """What the caller's account is and grants; read only."""
+
+    def refused(self, actions: Sequence[str], resources: Sequence[str], context: Mapping[str, str]) -> tuple[str, ...]:
+        """Those of ``actions`` ("ec2:CreateFleet") that IAM would refuse the caller on any of ``resources`` (ARNs; none
+        means ``*``) under ``context`` (condition keys), from its simulation: nothing is done. () when the caller is the
+        account's root. Raises DeniedError when the caller may not simulate its own policies."""
+
+    def clock_offset(self) -> float:
+        """Seconds by which this machine's clock is ahead of AWS's, to a second or so."""
+
+    def bucket(self, name: str) -> BucketFacts:
+        """How a bucket is kept. Raises NotFoundError."""
+
+    def subnets(self, subnets: Sequence[str]) -> list[SubnetFacts]:
+        """What subnets offer. Raises NotFoundError."""
+
+    def vcpu_quotas(self) -> list[VcpuQuota]:
+        """Quota and use of virtual CPUs of the standard families, by market."""
+
+    def vcpus(self, types: Sequence[str]) -> dict[str, int]:
+        """Virtual CPUs of each instance type. Raises NotFoundError for an unknown type."""
 
 
 class Images(Protocol):
@@ -227,9 +270,6 @@ class Catalog(Protocol):
         """Make the database ``hcluster`` and its table ``clusters`` when they do not exist. ``uri``: thrift://HOST:PORT.
         Raises UnreachableError."""
 
-    def dump(self, remote: Remote) -> bytes:
-        """The whole database of the metastore that runs on the node of ``remote``, compressed. Raises
+    def dump(self, remote: Remote) -> None:
+        """Let the node of ``remote``, whose metastore is its own, write a dump of it into the bucket now. Raises
         RemoteCommandError."""
-
-    def restore(self, remote: Remote, body: bytes) -> None:
-        """Replace that database by a dump and start the metastore anew. Raises RemoteCommandError."""

@@ -9,9 +9,10 @@ from hcluster.aws.instances import Instances
 from hcluster.aws.launch import Launch
 from hcluster.aws.network import Network
 from hcluster.aws.part import carries, tag_filters
+from hcluster.aws.volumes import Volumes
 
 
-class AwsCompute(Instances, Network, Identity, Launch):
+class AwsCompute(Instances, Network, Identity, Launch, Volumes):
     """EC2, IAM, STS and EC2 Instance Connect of one session. Implements ``hcluster.ports.Compute``."""
 
     def region(self) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC
 from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of
-from hcluster.aws.part import Part, Record, carries, chunks, demand_tags, tag_filters, tags_of
+from hcluster.aws.part import Part, Record, carries, chunks, tag_filters, tags_of
 from hcluster.errors import CloudError, NotFoundError
 from hcluster.model.node import Instance
 
@@ -74,17 +74,6 @@ class Instances(Part):
                 answer = self._ec2().get_console_output(InstanceId=instance)
         return str(answer.get("Output") or "")
 
-    def delete_volumes(self, tags: Mapping[str, str]) -> int:
-        """Delete available volumes with ``tags``; how many."""
-        demand_tags(tags, "deleting volumes")
-        filters = [*tag_filters(tags), {"Name": "status", "Values": ["available"]}]
-        found = [
-            str(record["VolumeId"])
-            for record in self._pages("listing volumes", "describe_volumes", "Volumes", Filters=filters)
-            if carries(record, tags)
-        ]
-        return sum(self._delete_volume(volume) for volume in found)
-
     def push_ssh_key(self, instance: str, user: str, public_key: str) -> None:
         """EC2 Instance Connect: ``public_key`` opens ``user`` for 60 s. Raises NotFoundError."""
         what = f"pushing an SSH key to {instance}"
@@ -112,14 +101,6 @@ class Instances(Part):
             )
             for record in reservation["Instances"]
         ]
-
-    def _delete_volume(self, volume: str) -> bool:
-        try:
-            with self._session.call(f"deleting volume {volume}"):
-                self._ec2().delete_volume(VolumeId=volume)
-        except NotFoundError:
-            return False
-        return True
 
 
 def _instance(record: Record) -> Instance:

@@ -38,6 +38,14 @@ class Network(Part):
         found = self._pages("looking for subnets", "describe_subnets", "Subnets", SubnetIds=list(subnets))
         return {str(record["SubnetId"]): str(record["CidrBlock"]) for record in found}
 
+    def subnet_zones(self, subnets: Sequence[str]) -> dict[str, str]:
+        """Availability zone of each subnet, in the order asked for. Raises NotFoundError when one is missing."""
+        if not subnets:
+            return {}
+        listed = self._pages("looking for subnets", "describe_subnets", "Subnets", SubnetIds=list(subnets))
+        found = {str(record["SubnetId"]): str(record["AvailabilityZone"]) for record in listed}
+        return {subnet: found[subnet] for subnet in subnets}
+
     def ensure_security_group(
         self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
     ) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from hcluster.errors import ConflictError, HclusterError, NotFoundError, UsageError
+from hcluster.flows import metastore_volume
 from hcluster.flows.context import Context
 from hcluster.flows.down import remove
+from hcluster.flows.dumps import age, last_dump
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import node_views
@@ -142,6 +144,7 @@ def _take_up(ctx: Context, record: PlatformRecord) -> PlatformRecord:
         attempt=earlier.attempt,
         metastore_uri=earlier.metastore_uri,
         metastore_node=earlier.metastore_node,
+        metastore_volume=earlier.metastore_volume,
     )
     write_platform(ctx.store, kept)
     return kept
@@ -150,7 +153,7 @@ def _take_up(ctx: Context, record: PlatformRecord) -> PlatformRecord:
 def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tuple[Instance, PlatformRecord]:
     own = {**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
     known = ctx.compute.instances(own, alive_only=False)
-    alive = _without_failed(ctx, known)
+    alive = _without_failed(ctx, known, record)
     if alive and alive[0].id == record.metastore_node:
         wait_ready(ctx, names.PLATFORM_CLUSTER, [alive[0].id], timeout=timeout)
         ctx.report(Progress("nodes", f"platform node {alive[0].id} is ready", 1, 1, "ok"))
@@ -158,13 +161,18 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
     image, release = gather(
         [lambda: resolve_image(ctx, ctx.platform.images.name), lambda: pin_release(ctx, ctx.platform.puppet.channel)]
     )
+    volume = None if record.metastore_external else metastore_volume.ensure_volume(ctx, record, known)
+    subnet = metastore_volume.subnet_in(ctx, record, volume.zone) if volume else record.subnets[0]
+    if volume and volume.id != record.metastore_volume:
+        record = replace(record, metastore_volume=volume.id)
+        write_platform(ctx.store, record)
     if not alive:
         # Counted before the call: each node that is asked for is another one, also after the last was lost.
         record = replace(record, attempt=record.attempt + 1)
         write_platform(ctx.store, record)
     tags = {**own, names.TAG_LAUNCH: record.launch, names.TAG_TEAM: names.PLATFORM_CLUSTER}
     interface, _, host = ctx.compute.ensure_interface(
-        subnet=record.subnets[0],
+        subnet=subnet,
         groups=[record.groups[names.PLATFORM_CLUSTER]],
         description=f"platform node of hcluster platform {ctx.platform.name}",
         client_token=f"hc-{ctx.platform.name}-{record.launch}",
@@ -198,45 +206,34 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
         interface=interface,
     )
     instances = launch(ctx, ground, [plan], config)
+    if volume:
+        # The node waits for it, and restores the last dump when there is nothing on it.
+        metastore_volume.attach(ctx, volume, instances[0])
     wait_ready(ctx, names.PLATFORM_CLUSTER, instances, timeout=timeout)
     ctx.report(Progress("nodes", f"platform node {instances[0]} is ready", 1, 1, "ok"))
     node = master(ctx, names.PLATFORM_CLUSTER)
-    if not alive:
-        _restore(ctx, node, record)
     record = replace(record, metastore_node=instances[0])
     write_platform(ctx.store, record)
     return node, record
 
 
-def _restore(ctx: Context, node: Instance, record: PlatformRecord) -> None:
-    """Give a new node the metastore that an earlier ``down`` kept."""
-    if record.metastore_external:
-        return
-    try:
-        dump, _ = ctx.store.get(names.METASTORE_DUMP_KEY)
-    except NotFoundError:
-        return
-    ctx.report(Progress("metastore", "restoring the metastore"))
-    remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
-    try:
-        ctx.catalog.restore(remote, dump)
-    finally:
-        remote.close()
-    ctx.report(Progress("metastore", f"metastore restored ({len(dump) >> 10} KiB)", state="ok"))
+def _without_failed(ctx: Context, known: Sequence[Instance], record: PlatformRecord) -> list[Instance]:
+    """The nodes that live, without those that cannot serve: they are ended, so that another one takes their place.
 
-
-def _without_failed(ctx: Context, known: Sequence[Instance]) -> list[Instance]:
-    """A platform node that reported a failure holds no data yet (it never was ready): end and replace it."""
+    A node that reported a failure before it ever was ready holds no data. When the data is on a volume, none does: one
+    that failed at a later boot, or was switched off, is replaced, too.
+    """
     going = [node for node in known if node.state == "shutting-down"]
     if going:
         wait_gone(ctx, going)
     alive = [node for node in known if node.alive]
+    holds_nothing = bool(record.metastore_volume) or record.metastore_external
     checkins = ctx.checkins.listed(names.PLATFORM_CLUSTER) if alive else {}
-    failed = []
+    failed = [node for node in known if node.state in ("stopping", "stopped") and holds_nothing]
     for node in alive:
         phases = checkins.get(node.id, {})
         last = latest_phase(phases)
-        if last and last.phase == "failed" and "ready" not in phases:
+        if last and last.phase == "failed" and (holds_nothing or "ready" not in phases):
             failed.append(node)
     if failed:
         ctx.compute.terminate([node.id for node in failed])
@@ -245,7 +242,8 @@ def _without_failed(ctx: Context, known: Sequence[Instance]) -> list[Instance]:
 
 
 def status(ctx: Context) -> dict[str, object]:
-    """The platform's record, its node with its phase, and how many clusters and nodes run.
+    """The platform's record, its node with its phase, the last dump of its metastore with its age in seconds, and how
+    many clusters and nodes run.
 
     Raises:
         NotFoundError: there is no platform yet.
@@ -254,11 +252,15 @@ def status(ctx: Context) -> dict[str, object]:
     instances = ctx.compute.instances(platform_tag(ctx))
     own = [node for node in instances if node.tags.get(names.TAG_CLUSTER) == names.PLATFORM_CLUSTER]
     views = node_views(own, ctx.checkins.listed(names.PLATFORM_CLUSTER))
+    dump = None if record.metastore_external else last_dump(ctx.store)
     others = {node.tags.get(names.TAG_CLUSTER) for node in instances} - {names.PLATFORM_CLUSTER, None}
     return {
         **asdict(record),
         "node": {"instance": views[0].instance.id, "state": views[0].instance.state, "phase": views[0].phase}
         if views
+        else None,
+        "dump": {"at": dump.at.isoformat(), "age": int(age(dump, ctx.clock.now()).total_seconds()), "key": dump.key}
+        if dump
         else None,
         "clusters": len(others),
         "nodes": len(instances) - len(own),
@@ -266,12 +268,12 @@ def status(ctx: Context) -> dict[str, object]:
 
 
 def down(ctx: Context, *, delete_data: bool) -> DownResult:
-    """End the platform node and remove groups and roles. Bucket and metastore are kept unless ``delete_data``: the
-    metastore's database is dumped into the bucket, and the next ``up`` restores it.
+    """End the platform node and remove groups and roles. The bucket and the volume with the metastore's tables are
+    kept, and the next ``up`` adopts them; with ``delete_data`` both are deleted, and the dumps with the bucket.
 
     Raises:
         ConflictError: clusters still run on it, or their names are still claimed.
-        RemoteCommandError, UnreachableError: the metastore could not be dumped; nothing was removed.
+        DeadlineError: the node does not end, or does not let its volume go.
     """
     found = ctx.compute.instances(platform_tag(ctx), alive_only=False)
     running = {node.tags.get(names.TAG_CLUSTER, "") for node in found if node.alive}
@@ -289,30 +291,29 @@ def down(ctx: Context, *, delete_data: bool) -> DownResult:
     ctx.compute.delete_security_groups(platform_tag(ctx))
     ctx.compute.delete_instance_profiles(platform_tag(ctx))
     ctx.report(Progress("teams", "roles and groups removed", state="ok"))
+    volumes = removed.volumes + (metastore_volume.delete(ctx) if delete_data else 0)
     _forget(ctx, delete_data=delete_data)
-    return DownResult(ctx.platform.name, removed.terminated, removed.interfaces, removed.templates, removed.volumes)
+    return DownResult(ctx.platform.name, removed.terminated, removed.interfaces, removed.templates, volumes)
 
 
 def _dump(ctx: Context, own: Sequence[Instance]) -> None:
-    """Keep the metastore's database, when a node that was ready serves one."""
+    """Let a node that was ready dump its metastore once more. The tables are on the volume, too: a node that cannot
+    does not hold up its end."""
     checkins = ctx.checkins.listed(names.PLATFORM_CLUSTER) if own else {}
     node = next((one for one in own if one.alive and "ready" in checkins.get(one.id, {})), None)
     if node is None or read_platform(ctx.store).metastore_external:
         return
-    ctx.report(Progress("metastore", "keeping the metastore"))
+    ctx.report(Progress("metastore", "dumping the metastore"))
     try:
         remote = ctx.connector.connect(node, names.PLATFORM_CLUSTER)
         try:
-            dump = ctx.catalog.dump(remote)
+            ctx.catalog.dump(remote)
         finally:
             remote.close()
     except HclusterError as cause:
-        cause.hint = "\n".join(
-            [line for line in (cause.hint, "nothing was removed; without its tables: `--delete-data`") if line]
-        )
-        raise
-    ctx.store.put(names.METASTORE_DUMP_KEY, dump)
-    ctx.report(Progress("metastore", f"metastore kept in the bucket ({len(dump) >> 10} KiB)", state="ok"))
+        ctx.report(Progress("metastore", f"no last dump: {cause.message}; its volume is kept", state="failed"))
+        return
+    ctx.report(Progress("metastore", "metastore dumped into the bucket; its volume is kept", state="ok"))
 
 
 def _forget(ctx: Context, *, delete_data: bool) -> None:

@@ -77,10 +77,6 @@ class MetastoreCatalog:
         with connect(remote, uri) as client:
             ensure_registry(client, bucket)
 
-    def dump(self, remote: Remote) -> bytes:
-        """The metastore's whole database, compressed; raises RemoteCommandError."""
-        return dump.dump(remote)
-
-    def restore(self, remote: Remote, body: bytes) -> None:
-        """Replace the metastore's database and wait until it answers again; raises RemoteCommandError."""
-        dump.restore(remote, body)
+    def dump(self, remote: Remote) -> None:
+        """Let the node of ``remote`` write a dump into the bucket; raises RemoteCommandError."""
+        dump.dump(remote)

@@ -12,6 +12,9 @@ TAG_OWNER = "hcluster:owner"
 TAG_TOLD = "hcluster:told"
 """What a node was told to be: digests of its launch's configuration and of its Puppet release, shortened."""
 
+TAG_VOLUME = "hcluster:volume"
+"""What a volume of the platform itself holds: METASTORE_VOLUME. Volumes of nodes have none."""
+
 TAG_IMAGE_HASH = "hcluster:inputs"
 TAG_IMAGE_NAME = "hcluster:image"
 TAG_REGION = "hcluster:region"
@@ -70,8 +73,8 @@ def channel_key(channel: str) -> str:
 PLATFORM_KEY = "platform/platform.json"
 """What ``platform up`` made or adopted: see ``hcluster.model.platform.PlatformRecord``."""
 
-METASTORE_DUMP_KEY = "platform/metastore.sql.zst"
-"""The metastore's database, kept by ``platform down`` and restored by the next ``platform up``."""
+METASTORE_VOLUME = "metastore"
+"""The value of ``TAG_VOLUME`` of the volume with the metastore's database, which outlives the platform's node."""
 
 WAREHOUSE_PREFIX = "warehouse/"
 

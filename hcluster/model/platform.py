@@ -26,6 +26,8 @@ class PlatformRecord:
     metastore_external: bool = False
     metastore_node: str = ""
     """Instance id of the platform node, also when the metastore is external."""
+    metastore_volume: str = ""
+    """Volume id of the metastore's database; "" when the metastore is external."""
     groups: Mapping[str, str] = field(default_factory=dict)
     """Security group id of each team (and of ``platform``)."""
     profiles: Mapping[str, str] = field(default_factory=dict)

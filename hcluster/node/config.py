@@ -25,6 +25,8 @@ def hiera(
 ) -> dict[str, object]:
     """The flat keys of ``/etc/hcluster/node.yaml``."""
     values: dict[str, object] = {key: shared[key] for key in SHARED_KEYS}
+    # Only the platform's node has one.
+    values["metastore_volume"] = shared.get("metastore_volume", "")
     values |= {
         "platform": user_data.platform,
         "cluster": user_data.cluster,

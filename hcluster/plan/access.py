@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hcluster.model.dumps import PREFIX as DUMPS_PREFIX
 from hcluster.model.names import PLATFORM_KEY, WAREHOUSE_PREFIX
 
 _OBJECT_RW = (
@@ -66,7 +67,10 @@ def team_policy(bucket: str, region: str) -> dict[str, object]:
 
 
 def platform_policy(bucket: str, region: str) -> dict[str, object]:
-    """The policy of the platform's node: the metastore makes and removes the folders of tables, the registry's too."""
+    """The policy of the platform's node: the metastore makes and removes the folders of tables, the registry's too.
+    The node dumps the metastore's database, restores it, and prunes what is too old."""
     arn = f"arn:{_partition(region)}:s3:::{bucket}"
     tables = _folders(arn, (WAREHOUSE_PREFIX, "registry/", "data/", "tmp/"))
-    return {"Version": "2012-10-17", "Statement": [*_common(arn), _statement("Tables", _OBJECT_RW, tables)]}
+    dumps = _statement("Dumps", ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [f"{arn}/{DUMPS_PREFIX}*"])
+    statements = [*_common(arn), _statement("Tables", _OBJECT_RW, tables), dumps]
+    return {"Version": "2012-10-17", "Statement": statements}

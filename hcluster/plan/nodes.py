@@ -68,6 +68,7 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
         "core_nodes": 0,
         "worker_memory_mib": 0,
         "data_dirs": list(DATA_DIRS),
+        "metastore_volume": record.metastore_volume,
         "site": {},
         "bootstrap": [],
     }

@@ -91,6 +91,11 @@ class MetastoreSpec(Schema):
         description="Instance type of the platform's node.",
         json_schema_extra=replace_nodes("a node keeps the type that it was launched with"),
     )
+    volume_gib: Annotated[int, Field(ge=1, le=16384)] = Field(
+        default=20,
+        description="Size in GiB of the volume that holds the metastore's tables and outlives the platform's node.",
+        json_schema_extra=live("the next volume has it; the one with the tables keeps its size"),
+    )
 
 
 class BaseImage(Schema):

@@ -1,4 +1,4 @@
-"""The fake cloud's instances, launches and volumes."""
+"""The fake cloud's instances and launches."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from hcluster.model import names
 from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import Instance, Market
 from hcluster.testing.clock import ManualClock
-from hcluster.testing.identity import InMemoryIdentity
 from hcluster.testing.images import InMemoryImages
-from hcluster.testing.network import Interface, demand_tags
+from hcluster.testing.network import Interface, demand_own, demand_tags
 from hcluster.testing.objects import InMemoryObjectStore
 from hcluster.testing.probes import Probe, no_probe, probed
 from hcluster.testing.script import NodeScript, Scripts, every_node_gets_ready
+from hcluster.testing.volumes import InMemoryVolumes
 
 USER_ENDED = "Client.UserInitiatedShutdown: User initiated shutdown"
 ENDING = ("shutting-down", "terminated")
@@ -33,16 +33,7 @@ class Template:
     versions: list[TemplateRequest] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class Volume:
-    """A volume; ``holder`` is the instance that has it, "" when it is available."""
-
-    id: str
-    tags: Mapping[str, str]
-    holder: str = ""
-
-
-class InMemoryCompute(InMemoryIdentity):
+class InMemoryCompute(InMemoryVolumes):
     """Implements ``hcluster.ports.Compute``.
 
     Args:
@@ -66,7 +57,6 @@ class InMemoryCompute(InMemoryIdentity):
     ) -> None:
         super().__init__(clock, subnets=subnets, probe=probe)
         self.templates: dict[str, Template] = {}
-        self.volumes: dict[str, Volume] = {}
         self.consoles: dict[str, str] = {}
         """Console output by instance."""
         self.pushed_keys: list[tuple[str, str, str]] = []
@@ -90,13 +80,19 @@ class InMemoryCompute(InMemoryIdentity):
         with self.lock:
             self._end(instance, reason)
 
+    def switch_off(self, instance: str) -> None:
+        """Let an instance be stopped: it keeps its interface and its volumes."""
+        with self.lock:
+            self._nodes[instance] = replace(self._nodes[instance], state="stopped")
+
     def leaving(self, instance: str) -> bool:
         """Whether an instance is on its way out."""
         return self._nodes[instance].state in ENDING
 
-    def region(self) -> str:
-        """The region's name."""
-        return "us-east-1"
+    def whereabouts(self, instance: str) -> tuple[str, str]:
+        """(state, zone) of an instance. Raises NotFoundError."""
+        self._demand(instance)
+        return self._nodes[instance].state, self._nodes[instance].zone
 
     @probed
     def instances(self, tags: Mapping[str, str], *, alive_only: bool = True) -> list[Instance]:
@@ -121,6 +117,7 @@ class InMemoryCompute(InMemoryIdentity):
         if template is None:
             template = Template(self.new_id("lt"), request.name, dict(request.tags))
             self.templates[template.id] = template
+        demand_own(template.tags, request.tags, f"launch template {request.name}", template.id)
         if not template.versions or template.versions[-1] != request:
             template.versions.append(request)
         return template.id
@@ -170,15 +167,6 @@ class InMemoryCompute(InMemoryIdentity):
         return self.consoles.get(instance, "")
 
     @probed
-    def delete_volumes(self, tags: Mapping[str, str]) -> int:
-        """Delete available volumes with ``tags``; how many."""
-        demand_tags(tags)
-        doomed = [one.id for one in self.volumes.values() if tags.items() <= one.tags.items() and not one.holder]
-        for identity in doomed:
-            del self.volumes[identity]
-        return len(doomed)
-
-    @probed
     def inventory(self, tags: Mapping[str, str]) -> dict[str, int]:
         """How many instances (alive), interfaces, templates, groups and volumes carry ``tags``."""
         kinds: dict[str, list[Mapping[str, str]]] = {
@@ -215,14 +203,13 @@ class InMemoryCompute(InMemoryIdentity):
         tags = {**template.tags, **request.tags}
         identity = self.new_id("i")
         interface.holder = identity
-        zone = "us-east-1" + "abcdef"[sorted(self._subnets).index(interface.subnet) % 6]
         node = Instance(
             id=identity,
             state="pending",
             private_ip=interface.address,
             private_dns=interface.dns,
             type=kind,
-            zone=zone,
+            zone=self.zone_of(interface.subnet),
             market=request.market,
             image=template.image,
             launched=datetime.fromtimestamp(self.clock.now(), UTC),
@@ -230,8 +217,7 @@ class InMemoryCompute(InMemoryIdentity):
         )
         self._nodes[identity] = node
         for _ in range(1 + len(template.disks)):
-            volume = Volume(self.new_id("vol"), dict(template.tags), identity)
-            self.volumes[volume.id] = volume
+            self.launch_volume(template.tags, identity)
         if (kind, request.market) in self._left:
             self._left[kind, request.market] -= 1
         self._play(node, self._scripts(node))
@@ -275,7 +261,7 @@ class InMemoryCompute(InMemoryIdentity):
 
     def _end(self, identity: str, reason: str) -> None:
         self._nodes[identity] = replace(self._nodes[identity], state="terminated", reason=reason)
-        self.volumes = {key: one for key, one in self.volumes.items() if one.holder != identity}
+        self.release_volumes([identity])
         for one in [one for one in self.interfaces.values() if one.holder == identity]:
             one.holder = ""
             if not one.own:

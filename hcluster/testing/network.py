@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hcluster.errors import CapacityError, ConflictError, DeadlineError, NotFoundError, UsageError
+from hcluster.model import names
 from hcluster.ports import Clock
 from hcluster.testing.probes import Probe, Probed, no_probe, probed
 
@@ -89,6 +90,11 @@ class InMemoryNetwork(Probed):
         return {subnet: self._cidr(subnet) for subnet in subnets}
 
     @probed
+    def subnet_zones(self, subnets: Sequence[str]) -> dict[str, str]:
+        """Availability zone of each subnet, in the order asked for. Raises NotFoundError when one is missing."""
+        return {subnet: self.zone_of(subnet) for subnet in subnets}
+
+    @probed
     def ensure_security_group(
         self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
     ) -> str:
@@ -99,7 +105,9 @@ class InMemoryNetwork(Probed):
             if source not in self.groups:
                 raise NotFoundError(f"no security group {source}")
         group = next((one for one in self.groups.values() if (one.name, one.vpc) == (name, vpc)), None)
-        if group is None:
+        if group is not None:
+            demand_own(group.tags, tags, f"security group {name}", group.id)
+        else:
             identity = self.new_id("sg")
             group = self.groups[identity] = Group(identity, name, vpc, dict(tags))
         group.rules |= {Rule(source) for source in (group.id, *allow_from)}
@@ -184,6 +192,11 @@ class InMemoryNetwork(Probed):
         """The next id of a kind: i-00000000000000001, then …2."""
         return f"{kind}-{next(self._numbers.setdefault(kind, itertools.count(1))):017x}"
 
+    def zone_of(self, subnet: str) -> str:
+        """The zone that a subnet is in."""
+        self._cidr(subnet)
+        return "us-east-1" + "abcdef"[sorted(self._subnets).index(subnet) % 6]
+
     def leaving(self, instance: str) -> bool:
         """Whether an instance is on its way out."""
         raise NotImplementedError
@@ -212,3 +225,11 @@ def demand_tags(tags: Mapping[str, str]) -> None:
     """As the adapter: never delete by no tags at all."""
     if not tags:
         raise UsageError("this needs at least one tag: without one it would take everything in the account")
+
+
+def demand_own(own: Mapping[str, str], tags: Mapping[str, str], what: str, identity: str) -> None:
+    """As the adapter: refuse what was found by its name and was not made for the same platform."""
+    holder, wanted = own.get(names.TAG_PLATFORM, ""), tags.get(names.TAG_PLATFORM, "")
+    if holder != wanted:
+        whose = f"belongs to platform {holder}" if holder else "was not made by hcluster"
+        raise ConflictError(f"{what} exists and {whose}", hint=f"choose another `name`, or remove {identity}")

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from hcluster.aws.checkins import StoredCheckIns
 from hcluster.aws.compute import AwsCompute
+from hcluster.aws.identity import TRUST
 from hcluster.aws.images import AwsImages
 from hcluster.aws.objects import S3ObjectStore
 from hcluster.aws.session import AwsSession
@@ -137,3 +138,9 @@ class ApiWorld(World):
         self._api.ec2.create_volume(
             AvailabilityZone=f"{REGION}a", Size=1, TagSpecifications=[{"ResourceType": "volume", "Tags": listed}]
         )
+
+    def foreign_profile(self, name: str, tags: Mapping[str, str]) -> None:
+        """A role and its instance profile with exactly these tags."""
+        iam, listed = self._api.session.client("iam"), [{"Key": key, "Value": value} for key, value in tags.items()]
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST), Tags=listed)
+        iam.create_instance_profile(InstanceProfileName=name, Tags=listed)

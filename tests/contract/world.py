@@ -11,7 +11,8 @@ from hcluster.model.launch import Disk, FleetRequest, FleetResult, TemplateReque
 from hcluster.model.node import Market
 from hcluster.ports import CheckIns, Clock, Compute, Images, ObjectStore
 from hcluster.testing import FakeCloud, InMemoryObjectStore
-from hcluster.testing.compute import Volume
+from hcluster.testing.identity import Profile
+from hcluster.testing.volumes import Volume
 
 _NUMBERS = itertools.count(1)
 TYPES = ("m5.large", "m5.xlarge")
@@ -53,6 +54,10 @@ class World(ABC):
     @abstractmethod
     def leave_volume(self, tags: Mapping[str, str]) -> None:
         """A volume of no instance."""
+
+    @abstractmethod
+    def foreign_profile(self, name: str, tags: Mapping[str, str]) -> None:
+        """A role and its instance profile with exactly these tags."""
 
     def clean(self) -> None:
         """Remove what the test left, so that others find addresses and a fast API."""
@@ -173,3 +178,7 @@ class MemoryWorld(World):
         """A volume of no instance."""
         identity = self.cloud.compute.new_id("vol")
         self.cloud.compute.volumes[identity] = Volume(identity, dict(tags))
+
+    def foreign_profile(self, name: str, tags: Mapping[str, str]) -> None:
+        """A role and its instance profile with exactly these tags."""
+        self.cloud.compute.profiles[name] = Profile(POLICY, dict(tags))

@@ -17,7 +17,6 @@ from hcluster.errors import (
     HclusterError,
     NodeFailedError,
     NotFoundError,
-    RemoteCommandError,
     UsageError,
 )
 from hcluster.flows import doctor, listing, platform, reach, up
@@ -108,33 +107,12 @@ def test_platform_down_is_refused_while_clusters_run_and_leaves_nothing_after(wo
         platform.down(ctx, delete_data=False)
     down_flow.down(ctx, "flights")
     platform.down(ctx, delete_data=False)
-    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == NOTHING
+    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == {**NOTHING, "volumes": 1}
     assert ctx.store.exists()
     platform.up(ctx)
     platform.down(ctx, delete_data=True)
+    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == NOTHING
     assert not ctx.store.exists()
-
-
-def test_platform_down_keeps_the_metastore_and_the_next_up_restores_it(world: World) -> None:
-    world.cloud.catalog.database = b"tables"
-    platform.down(world.context(), delete_data=False)
-    world.cloud.catalog.database = b""
-    platform.up(world.context())
-    assert world.cloud.catalog.database == b"tables"
-
-
-def test_platform_down_that_cannot_keep_the_metastore_removes_nothing(world: World) -> None:
-    before = world.cloud.compute.inventory({names.TAG_PLATFORM: "test"})
-
-    def fail(moment: Moment, name: str) -> None:
-        if (moment, name) == ("before", "catalog.dump"):
-            raise RemoteCommandError("disk full")
-
-    world.cloud.watch(fail)
-    with pytest.raises(RemoteCommandError) as raised:
-        platform.down(world.context(), delete_data=False)
-    assert "nothing was removed" in raised.value.hint
-    assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == before
 
 
 def test_a_failed_platform_node_is_replaced_by_the_next_up() -> None:
@@ -507,7 +485,10 @@ def test_platform_up_killed_at_any_moment_goes_on_with_one_node() -> None:
         at = cut_off(world, Cut(nth), lambda world=world: platform.up(world.context()))  # type: ignore[misc]
         platform.up(world.context())
         own = {names.TAG_PLATFORM: "test", names.TAG_CLUSTER: names.PLATFORM_CLUSTER}
-        assert len(world.cloud.compute.instances(own)) == 1, at
+        nodes = world.cloud.compute.instances(own)
+        assert len(nodes) == 1, at
+        volumes = world.cloud.compute.find_volumes({names.TAG_PLATFORM: "test", names.TAG_VOLUME: "metastore"})
+        assert [volume.holder for volume in volumes] == [nodes[0].id], at
         platform.down(world.context(), delete_data=True)
         assert world.cloud.compute.inventory({names.TAG_PLATFORM: "test"}) == NOTHING, at
         if not at:
