@@ -48,9 +48,3 @@ def missing(wanted: Mapping[str, int], nodes: Sequence[NodeView]) -> dict[str, i
 def ends_at(created: datetime, lifetime: int) -> datetime | None:
     """When a cluster's life is over, None when it stands; ``lifetime`` in seconds."""
     return None if lifetime == STANDING else created + timedelta(seconds=lifetime)
-
-
-def expired(created: datetime, lifetime: int, now: datetime) -> bool:
-    """Whether its lifetime is over."""
-    end = ends_at(created, lifetime)
-    return end is not None and now >= end

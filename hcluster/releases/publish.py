@@ -61,24 +61,6 @@ def publish(
     return Published(channel, digest, key, moved=True)
 
 
-def resolve(store: ObjectStore, channel: str) -> tuple[str, str]:
-    """(digest, key) of the release that a channel points to.
-
-    Raises:
-        NotFoundError: nothing was published there.
-    """
-    _check_name(channel)
-    pointer, etag = _pointer(store, channel)
-    if not etag:
-        raise NotFoundError(
-            f"the Puppet channel {channel} has no release in bucket {store.bucket}",
-            hint=f"run `hcluster puppet publish --channel {channel}`",
-            reference="no-release",
-        )
-    digest = str(pointer["digest"])
-    return digest, names.release_key(digest)
-
-
 def _check_name(channel: str) -> None:
     if not _CHANNEL.fullmatch(channel):
         raise UsageError(f"{channel!r} cannot be a channel", hint="use up to 32 of a-z, 0-9 and -, such as `stable`")

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from hcluster.errors import ConflictError, HclusterError, NotFoundError, UsageError
+from hcluster.flows.records import resolve_release
 from hcluster.model import names
 from hcluster.model.events import Progress
 from hcluster.model.principal import Principal
 from hcluster.releases.pack import digest_of, pack
-from hcluster.releases.publish import Published, publish, resolve
+from hcluster.releases.publish import Published, publish
 from hcluster.releases.validate import validate
 from hcluster.testing import InMemoryObjectStore, ManualClock
 
@@ -116,7 +117,7 @@ def test_publishing_uploads_the_release_and_moves_the_channel(folder: Path, stor
         "published": "2027-01-15T08:00:00+00:00",
         "by": {"user": "ann", "team": "analytics"},
     }
-    assert resolve(store, "stable") == (done.digest, names.release_key(done.digest))
+    assert resolve_release(store, "stable") == done.digest
 
 
 def test_publishing_the_same_again_changes_nothing_and_says_so(folder: Path, store: InMemoryObjectStore) -> None:
@@ -131,14 +132,14 @@ def test_publishing_the_same_again_changes_nothing_and_says_so(folder: Path, sto
 def test_a_release_that_is_there_serves_a_second_channel(folder: Path, store: InMemoryObjectStore) -> None:
     first = send(store, folder, "testing")
     assert send(store, folder, "stable").moved
-    assert resolve(store, "stable")[0] == first.digest
+    assert resolve_release(store, "stable") == first.digest
 
 
 def test_a_change_moves_the_channel_and_keeps_the_old_release(folder: Path, store: InMemoryObjectStore) -> None:
     first = send(store, folder)
     (folder / "data" / "common.yaml").write_text("a: 2\n")
     second = send(store, folder)
-    assert resolve(store, "stable")[0] == second.digest != first.digest
+    assert resolve_release(store, "stable") == second.digest != first.digest
     assert store.get(first.key)
 
 
@@ -186,12 +187,6 @@ def test_without_puppet_the_error_says_what_to_install(folder: Path, monkeypatch
     with pytest.raises(HclusterError, match="puppet is not installed") as caught:
         validate(folder)
     assert "puppet-agent" in caught.value.hint
-
-
-def test_an_empty_channel_says_how_to_fill_it(store: InMemoryObjectStore) -> None:
-    with pytest.raises(NotFoundError) as caught:
-        resolve(store, "stable")
-    assert caught.value.hint == "run `hcluster puppet publish --channel stable`"
 
 
 def test_without_a_bucket_nothing_is_validated(folder: Path) -> None:
