@@ -8,6 +8,7 @@ import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -34,6 +35,18 @@ StartResponse = Callable[..., Any]
 App = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What keeps the records of a request that changes something; each is told the service."""
+
+    ready: Callable[[str], None]
+    """Before it. Raises Fault when nothing can be kept."""
+    changed: Callable[[str, bytes], None]
+    """After it, with the lock held and the request's body, whether it succeeded or not."""
+    settle: Callable[[str], None]
+    """Before its answer. Raises Fault when the change is not on the disk."""
+
+
 class Gateway:
     """A WSGI application around moto's.
 
@@ -47,15 +60,15 @@ class Gateway:
         identities: Identities,
         region: str,
         locks: dict[str, threading.RLock],
-        changed: Callable[[str], None],
+        hooks: Hooks,
         rules: Rules,
     ) -> None:
-        """``locks``: "s3" for S3 and "" for all other services; ``changed`` is told the service of each mutation."""
+        """``locks``: "s3" for S3 and "" for all other services; ``hooks`` keep what requests change."""
         self._app = app
         self._identities = identities
         self._region = region
         self._locks = locks
-        self._changed = changed
+        self._hooks = hooks
         self._rules = rules
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -92,10 +105,17 @@ class Gateway:
         def capture(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
             captured[:] = [status, headers]
 
+        mutates = _mutates(environ)
+        if mutates:
+            self._hooks.ready(service)
         with self._locks["s3" if service == "s3" else ""]:
-            result = self._app(environ, capture)
-            if _mutates(environ):
-                self._changed(service)
+            try:
+                result = self._app(environ, capture)
+            finally:
+                if mutates:
+                    self._hooks.changed(service, body)
+        if mutates:
+            self._settle(service, result)
         status, headers = captured
         code = int(status.split(" ", 1)[0])
         if code < HTTPStatus.BAD_REQUEST:
@@ -108,6 +128,13 @@ class Gateway:
         headers.append(("x-amz-request-id", request_id))
         start_response(status, headers)
         return result
+
+    def _settle(self, service: str, result: Iterable[bytes]) -> None:
+        try:
+            self._hooks.settle(service)
+        except Fault:
+            _close(result)
+            raise
 
     def _answered(self, told: tuple[str, str, str], result: Iterable[bytes]) -> None:
         """The request took effect; its answer may get lost on purpose."""

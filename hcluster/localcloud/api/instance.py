@@ -22,6 +22,7 @@ class Instance(MotoInstance):  # type: ignore[misc]
     """
 
     spot_instance_request_id: str | None = None
+    reservation_id: str = ""
     ended: datetime | None = None
 
     def __del__(self) -> None:

@@ -132,7 +132,9 @@ class Instances(Market):
         reservation = Reservation(reservation_id=random_reservation_id(), owner_id=self.account_id)
         try:
             for index in range(count):
-                reservation.instances.append(self._made(order, plan, index))
+                instance = self._made(order, plan, index)
+                instance.reservation_id = reservation.id
+                reservation.instances.append(instance)
         except Fault as fault:
             if fault.code != "InsufficientFreeAddressesInSubnet" or len(reservation.instances) < max(minimum, 1):
                 for instance in reservation.instances:
@@ -377,11 +379,14 @@ class Instances(Market):
         if request:
             self.spot_instance_requests.pop(request, None)
             self.tags.pop(request, None)
-        for reservation_id, reservation in list(self.reservations.items()):
+        reservation = self.reservations.get(instance.reservation_id)
+        if reservation is not None:
             with contextlib.suppress(ValueError):
                 reservation.instances.remove(instance)
-            if not reservation.instances:
-                del self.reservations[reservation_id]
+            if reservation.instances:
+                self.reservations[reservation.id] = reservation
+            else:
+                del self.reservations[reservation.id]
 
 
 def _wrong_state(instance: Instance, verb: str) -> Fault:

@@ -14,16 +14,18 @@ from moto.core.utils import get_service_model, utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from hcluster.localcloud.api import hooks
+from hcluster.localcloud.api.changes import Changes, watch
 from hcluster.localcloud.api.fleets import CloudBackend
-from hcluster.localcloud.api.gateway import Environ, Gateway, StartResponse
+from hcluster.localcloud.api.gateway import Environ, Gateway, Hooks, StartResponse
 from hcluster.localcloud.api.http import ApiHandler, SocketServer
 from hcluster.localcloud.api.identity import Identities
 from hcluster.localcloud.api.imds import ImdsServer
 from hcluster.localcloud.api.instance import Instance
+from hcluster.localcloud.api.keeper import Keeper
 from hcluster.localcloud.api.lifecycle import Lifecycle
 from hcluster.localcloud.api.metadata import Metadata
 from hcluster.localcloud.api.objects import ObjectBackend
-from hcluster.localcloud.api.parts import PARTITION, ec2_backends, iam_backends, s3_backends, sts_backends
+from hcluster.localcloud.api.parts import PARTITION, BaseModel, ec2_backends, iam_backends, s3_backends, sts_backends
 from hcluster.localcloud.api.records import Records
 from hcluster.localcloud.api.rules import Rules
 from hcluster.localcloud.machines import Machines
@@ -31,8 +33,8 @@ from hcluster.localcloud.settings import CloudSettings
 
 log = logging.getLogger(__name__)
 
-CONTROL, OBJECTS = "control", "objects"
-"""Groups of records: EC2, IAM and STS; S3."""
+OBJECTS = "objects"
+"""Group of records: S3."""
 REMEMBERED = timedelta(hours=1)
 """How long a terminated instance is still described, as on AWS."""
 _PARALLEL = 8
@@ -54,13 +56,16 @@ class ApiServer:
         self._object_lock = threading.RLock()
         self._identities = Identities(settings.account_id)
         self.rules = Rules(settings.folder)
+        self._changes = Changes()
         hooks.install(settings, self._identities)
+        watch(BaseModel, self._changes)
         self._records = Records(
             settings.folder / "records",
-            {CONTROL: (self._lock, self._control_records), OBJECTS: (self._object_lock, self._object_records)},
+            {OBJECTS: (self._object_lock, self._object_records)},
         )
+        self._keeper = Keeper(settings, self._lock, self._changes, self._prune)
         self._lifecycle = Lifecycle(machines, self._lock, self._control_changed)
-        self._metadata = Metadata(lambda: self._backend, self._control_changed)
+        self._metadata = Metadata(lambda: self._backend, lambda: self._keeper.later("sts"))
         self._servers: list[SocketServer] = []
         self._attach()
 
@@ -84,25 +89,13 @@ class ApiServer:
 
     # Records
 
-    def _control_records(self) -> dict[str, Any]:
-        self._prune()
-        account, region = self._settings.account_id, self._settings.region
-        return {
-            "ec2": ec2_backends[account][region],
-            "iam": iam_backends[account][PARTITION],
-            "sts": sts_backends[account][PARTITION],
-        }
-
     def _object_records(self) -> dict[str, Any]:
         return {"s3": s3_backends[self._settings.account_id][PARTITION], "owners": dict(s3_backends.bucket_accounts)}
 
     def load(self) -> None:
         """Restore what was saved. Raises LocalCloudError when it cannot be read."""
-        account, region = self._settings.account_id, self._settings.region
-        if control := self._records.load(CONTROL):
-            ec2_backends[account][region] = control["ec2"]
-            iam_backends[account][PARTITION] = control["iam"]
-            sts_backends[account][PARTITION] = control["sts"]
+        account = self._settings.account_id
+        self._keeper.load()
         if objects := self._records.load(OBJECTS):
             s3_backends[account][PARTITION] = objects["s3"]
             s3_backends.bucket_accounts.update(objects["owners"])
@@ -111,7 +104,8 @@ class ApiServer:
             log.info("%d files of no object were removed", removed)
 
     def save(self) -> None:
-        """Write all records now."""
+        """Write all records now. Raises StoreError when the disk does not take them."""
+        self._keeper.save()
         self._records.save()
 
     def _prune(self) -> None:
@@ -134,7 +128,8 @@ class ApiServer:
         """(access key, secret key) of the administrator; the same at each start."""
         with self._lock:
             keys = self._identities.administrator(self._settings.region)
-        self._records.changed(CONTROL)
+            self._keeper.changed("iam")
+        self._keeper.settle()
         return keys
 
     def register_base_image(self, image_id: str, name: str) -> None:
@@ -185,10 +180,11 @@ class ApiServer:
             self._identities,
             self._settings.region,
             {"": self._lock, "s3": self._object_lock},
-            self._changed,
+            Hooks(self._ready, self._changed, self._settle),
             self.rules,
         )
         self._records.start()
+        self._keeper.start()
         self._lifecycle.start(self._backend)
         self._servers = [
             SocketServer(api_socket, ApiHandler, gateway),
@@ -210,15 +206,24 @@ class ApiServer:
 
         return application
 
-    def _changed(self, service: str) -> None:
+    def _changed(self, service: str, body: bytes) -> None:
         if service == "s3":
             self._records.changed(OBJECTS)
         else:
-            self._control_changed()
+            self._backend.shown.clear()
+            self._keeper.changed(service, body)
+
+    def _ready(self, service: str) -> None:
+        if service != "s3":
+            self._keeper.ready()
+
+    def _settle(self, service: str) -> None:
+        if service != "s3":
+            self._keeper.settle()
 
     def _control_changed(self) -> None:
         self._backend.shown.clear()
-        self._records.changed(CONTROL)
+        self._keeper.later()
 
     def shutdown(self) -> None:
         """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
@@ -233,7 +238,8 @@ class ApiServer:
             server.stop()
         self._servers = []
         self._records.stop()
-        self.save()
+        self._records.save()
+        self._keeper.close()
 
     def _power_off(self, instance_id: str) -> None:
         try:
