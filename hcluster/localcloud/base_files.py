@@ -7,6 +7,7 @@ PACKAGES = (
     "ca-certificates",
     "curl",
     "dbus",
+    "e2fsprogs",
     "gpg",
     "iproute2",
     "netbase",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -9,8 +10,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from hcluster.errors import LocalCloudError
 from hcluster.localcloud.settings import CloudSettings
 from hcluster.localcloud.system import NETNS_FOLDER, run
+from hcluster.localcloud.volumes import LoopDevice, detach, loop_devices
+
+_LOG = logging.getLogger("hcluster.localcloud")
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _PATIENCE = 10.0
@@ -20,6 +25,7 @@ def find(settings: CloudSettings) -> list[str]:
     """One line for everything of this cloud that is still on the machine, besides its folder; [] when all is gone."""
     found = [f"process {pid} in a control group" for pid in _processes(settings)]
     found += [f"mount {target}" for target in _mounts(settings)]
+    found += [f"loop device {device.path} of {file}" for file, device in _loops(settings)]
     found += [f"network namespace {name}" for name in _namespaces(settings)]
     found += [f"control group {path}" for path in _control_groups(settings)]
     if Path("/sys/class/net", settings.host_link).exists():
@@ -36,6 +42,11 @@ def clean(settings: CloudSettings) -> None:
     _kill_nodes(settings)
     for target in _mounts(settings):
         run(["umount", "--lazy", target], check=False)
+    for _, device in _loops(settings):
+        try:
+            detach(device)
+        except LocalCloudError as failure:
+            _LOG.warning("%s", failure)
     # Node namespaces first: their links end with them.
     for name in sorted(_namespaces(settings), key=len, reverse=True):
         for pid in run(["ip", "netns", "pids", name], check=False).stdout.split():
@@ -108,6 +119,10 @@ def _mounts(settings: CloudSettings) -> list[str]:
 def _unescape(target: str) -> str:
     # /proc/mounts writes blanks as octal escapes.
     return target.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+
+
+def _loops(settings: CloudSettings) -> list[tuple[Path, LoopDevice]]:
+    return sorted(loop_devices(settings.folder / "volumes").items())
 
 
 def _namespaces(settings: CloudSettings) -> list[str]:

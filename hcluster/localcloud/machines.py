@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -99,6 +99,9 @@ class Machines(Protocol):
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Forget it; volumes made of it keep their data."""
+
+    def sweep_volumes(self, kept: Collection[str]) -> None:
+        """Remove all volumes and snapshots but these: what was cut off while it was made or deleted."""
 
     # Network
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import shutil
@@ -10,19 +11,24 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from hcluster.errors import LocalCloudError, NotFoundError
-from hcluster.localcloud import oci, types
+from hcluster.localcloud import cgroups, disks, oci, types
 from hcluster.localcloud.console import Console, ConsoleReader, TerminalSocket
+from hcluster.localcloud.device_rules import Allowed
 from hcluster.localcloud.firewall import Firewall
 from hcluster.localcloud.layers import Layers
 from hcluster.localcloud.machines import Disk, MachineSpec
 from hcluster.localcloud.network import CloudNetwork
+from hcluster.localcloud.node_firewalls import NodeFirewalls
 from hcluster.localcloud.settings import CloudSettings
-from hcluster.localcloud.system import run, write_atomically
+from hcluster.localcloud.system import in_namespace, run, write_atomically
+from hcluster.localcloud.volumes import LoopDevice, Volumes
+
+_LOG = logging.getLogger("hcluster.localcloud")
 
 BOOT_TIMEOUT = 60.0
 SSH_PORT = 22
@@ -37,10 +43,13 @@ class _Running:
     Both are closed with the last reference: a thread that still looks at the node never sees another file's number.
     """
 
-    def __init__(self, spec: MachineSpec, handle: int, console: int) -> None:
+    def __init__(self, spec: MachineSpec, pid: int, console: int) -> None:
         self.spec = spec
-        self.handle = handle
+        self.pid = pid
+        self.handle = os.pidfd_open(pid)
         self.console = console
+        self.disks: dict[str, tuple[Disk, LoopDevice]] = {}
+        """By volume."""
 
     def __del__(self) -> None:
         os.close(self.handle)
@@ -59,6 +68,8 @@ class NodeMachines:
         self._network = network
         self._layers = layers
         self._folder = settings.folder / "instances"
+        self._volumes = Volumes(settings.folder / "volumes")
+        self._firewalls = NodeFirewalls(settings, network.node_namespace)
         self._consoles = ConsoleReader()
         self._running: dict[str, _Running] = {}
         self._locks: dict[str, threading.Lock] = {}
@@ -82,7 +93,8 @@ class NodeMachines:
                     self._release(spec.instance_id)
                     raise
         try:
-            _wait_for_ssh(node)
+            # Asked inside, where no firewall stands between.
+            in_namespace(self._network.node_namespace(spec.instance_id), lambda: _wait_for_ssh(node))
         except LocalCloudError:
             with self._lock(spec.instance_id):
                 self._release(spec.instance_id)
@@ -91,7 +103,7 @@ class NodeMachines:
     def power_off(self, instance_id: str, timeout: float = 30) -> None:
         """Shut the node down in order; after ``timeout`` seconds it is killed. Its root stays. Off already is fine."""
         node = self._running.get(instance_id)
-        if node is not None and not node.ended():
+        if node is not None and not node.ended() and not cgroups.frozen(self._group(instance_id)):
             signal.pidfd_send_signal(node.handle, POWER_OFF_SIGNAL)
             node.ended(timeout)
         with self._lock(instance_id):
@@ -101,6 +113,7 @@ class NodeMachines:
         """End the node at once and remove all of it; gone already is fine."""
         with self._lock(instance_id):
             self._release(instance_id)
+            self._firewalls.forget(instance_id)
             shutil.rmtree(self._folder / instance_id, ignore_errors=True)
         self._layers.collect(self._images_in_use)
 
@@ -126,45 +139,70 @@ class NodeMachines:
         return self._size(instance_type).memory_mib
 
     def kill(self, instance_id: str) -> None:
-        """SIGKILL for its PID 1: all of it ends at once."""
-        signal.pidfd_send_signal(self._live(instance_id).handle, signal.SIGKILL)
+        """SIGKILL for its PID 1, and so for all of it."""
+        self._kill(self._live(instance_id))
 
     def freeze(self, instance_id: str) -> None:
-        """Stop its processes by its control group's freezer."""
-        raise LocalCloudError(f"{instance_id}: freezing is not there yet")
+        """Stop its processes by the freezer of its control group."""
+        self._live(instance_id)
+        cgroups.freeze(self._group(instance_id))
 
     def thaw(self, instance_id: str) -> None:
         """Let its processes go on."""
-        raise LocalCloudError(f"{instance_id}: thawing is not there yet")
+        self._live(instance_id)
+        cgroups.thaw(self._group(instance_id))
 
     def partition(self, instance_id: str) -> None:
-        """Cut it off."""
-        raise LocalCloudError(f"{instance_id}: partitions are not there yet")
+        """Drop every packet from and to it."""
+        self._live(instance_id)
+        self._firewalls.partition(instance_id)
 
     def heal(self, instance_id: str) -> None:
-        """Undo ``partition``."""
-        raise LocalCloudError(f"{instance_id}: partitions are not there yet")
-
-    def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str = "") -> None:
-        """Not yet."""
-
-    def delete_volume(self, volume_id: str) -> None:
-        """Not yet."""
-
-    def attach_volume(self, instance_id: str, disk: Disk) -> None:
-        """Not yet."""
-
-    def detach_volume(self, instance_id: str, volume_id: str) -> None:
-        """Not yet."""
-
-    def create_snapshot(self, volume_id: str, snapshot_id: str) -> None:
-        """Not yet."""
-
-    def delete_snapshot(self, snapshot_id: str) -> None:
-        """Not yet."""
+        """Let its packets pass as its groups say."""
+        self._live(instance_id)
+        self._firewalls.heal(instance_id)
 
     def enforce(self, firewalls: Mapping[str, Firewall]) -> None:
-        """Not yet."""
+        """Let the nodes' packets pass by their security groups."""
+        self._firewalls.enforce(firewalls)
+
+    def create_volume(self, volume_id: str, size_gib: int, snapshot_id: str = "") -> None:
+        """A sparse file, which takes room only as it is written."""
+        self._volumes.create(volume_id, size_gib, snapshot_id)
+
+    def delete_volume(self, volume_id: str) -> None:
+        """The file goes."""
+        self._volumes.delete(volume_id)
+
+    def create_snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """A copy of the file."""
+        self._volumes.snapshot(volume_id, snapshot_id)
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        """The copy goes."""
+        self._volumes.delete(snapshot_id)
+
+    def sweep_volumes(self, kept: Collection[str]) -> None:
+        """Remove files of volumes and snapshots that are not in ``kept``."""
+        for name in self._volumes.sweep(kept):
+            _LOG.info("%s was removed: nothing knows of it", name)
+
+    def attach_volume(self, instance_id: str, disk: Disk) -> None:
+        """Its loop device becomes a device of the node."""
+        with self._lock(instance_id):
+            self._plug(self._live(instance_id), disk)
+
+    def detach_volume(self, instance_id: str, volume_id: str) -> None:
+        """The node loses its device. Raises LocalCloudError while a file system on it is mounted."""
+        with self._lock(instance_id):
+            node = self._running.get(instance_id)
+            if node is not None and volume_id in node.disks and not node.ended():
+                if self._volumes.busy(volume_id):
+                    raise LocalCloudError(f"{volume_id} is in use in {instance_id}")
+                disk, device = node.disks.pop(volume_id)
+                disks.unplug(node.pid, disk)
+                disks.forbid(self._group(instance_id), device, every=_allowed(node))
+            self._volumes.close(volume_id)
 
     def _live(self, instance_id: str) -> _Running:
         node = self._running.get(instance_id)
@@ -187,21 +225,33 @@ class NodeMachines:
         write_atomically(folder / "spec.json", json.dumps(asdict(spec)))
         # The address is checked first: nothing outside the cloud's network is ever configured.
         self._network.add_node(spec.instance_id, spec.private_ip)
+        self._firewalls.begin(spec.instance_id)
         self._mount(spec, folder)
         self._write_identity(spec, folder / "root")
         write_atomically(bundle / "config.json", json.dumps(oci.config(self._config(spec, folder / "root"))))
         terminal = TerminalSocket(bundle / "terminal.sock")
         try:
             options = ("--bundle", str(bundle), "--console-socket", str(terminal.path))
-            self._runc("run", "--detach", *options, "--pid-file", str(bundle / "pid"), spec.instance_id)
-            handle = os.pidfd_open(int((bundle / "pid").read_text()))
+            # Made first and started by a second command only where something is to be there before PID 1 runs.
+            verb = ("create",) if spec.disks else ("run", "--detach")
+            self._runc(*verb, *options, "--pid-file", str(bundle / "pid"), spec.instance_id)
             console = self._consoles.attach(terminal.receive(), Console(folder / "console.log"))
         finally:
             terminal.close()
-        node = _Running(spec, handle, console)
+        node = _Running(spec, int((bundle / "pid").read_text()), console)
         with self._guard:
             self._running[spec.instance_id] = node
+        if spec.disks:
+            for disk in spec.disks:
+                self._plug(node, disk)
+            self._runc("start", spec.instance_id)
         return node
+
+    def _plug(self, node: _Running, disk: Disk) -> None:
+        device = self._volumes.open(disk.volume_id)
+        node.disks[disk.volume_id] = (disk, device)
+        disks.permit(self._group(node.spec.instance_id), device, every=_allowed(node))
+        disks.plug(node.pid, disk, device)
 
     def _release(self, instance_id: str) -> None:
         """End what runs and give back all but the files; every step holds when it was done before."""
@@ -210,7 +260,7 @@ class NodeMachines:
         bundle = self._settings.runtime / "bundles" / instance_id
         if bundle.exists():
             if node is not None and not node.ended():
-                signal.pidfd_send_signal(node.handle, signal.SIGKILL)
+                self._kill(node)
                 node.ended(KILL_TIMEOUT)
             self._runc("delete", "--force", instance_id, check=False)
             shutil.rmtree(bundle, ignore_errors=True)
@@ -218,6 +268,20 @@ class NodeMachines:
         if os.path.ismount(root):
             run(["umount", "--lazy", str(root)], check=False)
         self._network.remove_node(instance_id)
+        self._firewalls.end(instance_id)
+        for volume_id in node.disks if node is not None else ():
+            try:
+                self._volumes.close(volume_id)
+            except LocalCloudError:
+                _LOG.exception("%s of %s was not given back", volume_id, instance_id)
+
+    def _kill(self, node: _Running) -> None:
+        signal.pidfd_send_signal(node.handle, signal.SIGKILL)
+        # With control groups version 1 a frozen process takes no signal; this one is its first when it goes on.
+        cgroups.thaw(self._group(node.spec.instance_id))
+
+    def _group(self, instance_id: str) -> str:
+        return f"{self._settings.cgroup}/{instance_id}"
 
     def _runc(self, *arguments: str, check: bool = True) -> None:
         run(["runc", "--root", str(self._settings.runtime / "runc"), *arguments], timeout=30, check=check)
@@ -247,10 +311,10 @@ class NodeMachines:
             root=str(root),
             hostname=spec.hostname,
             network_namespace=str(self._network.node_namespace_path(spec.instance_id)),
-            cgroup=f"/{self._settings.cgroup}/{spec.instance_id}",
+            cgroup="/" + self._group(spec.instance_id),
             size=self._size(spec.instance_type),
             sysctls=sorted(path.name for path in Path("/proc/sys").iterdir()),
-            unified_cgroups=Path("/sys/fs/cgroup/cgroup.controllers").exists(),
+            unified_cgroups=cgroups.unified(),
             fuse=Path("/dev/fuse").exists(),
         )
 
@@ -259,9 +323,10 @@ class NodeMachines:
 
     def _spec(self, instance_id: str) -> MachineSpec:
         try:
-            return MachineSpec(**json.loads((self._folder / instance_id / "spec.json").read_text()))
+            found = json.loads((self._folder / instance_id / "spec.json").read_text())
         except FileNotFoundError:
             raise LocalCloudError(f"the instance {instance_id} has never been started on this machine") from None
+        return MachineSpec(**found | {"disks": tuple(Disk(**disk) for disk in found.get("disks", ()))})
 
     def _images_in_use(self) -> Iterator[str]:
         for path in self._folder.glob("*/spec.json"):
@@ -270,6 +335,12 @@ class NodeMachines:
     def _lock(self, instance_id: str) -> threading.Lock:
         with self._guard:
             return self._locks.setdefault(instance_id, threading.Lock())
+
+
+def _allowed(node: _Running) -> list[Allowed]:
+    """All devices that the node may open."""
+    found = [Allowed("c", major, minor) for major, minor in oci.DEVICES]
+    return found + [Allowed("b", device.major, device.minor) for _, device in node.disks.values()]
 
 
 def _wait_for_ssh(node: _Running) -> None:

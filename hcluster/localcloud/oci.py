@@ -24,7 +24,7 @@ _CAPABILITIES = tuple(
 )
 
 _FUSE = (10, 229)
-_DEVICES = (
+DEVICES = (
     (1, 3),  # null
     (1, 5),  # zero
     (1, 7),  # full
@@ -36,6 +36,7 @@ _DEVICES = (
     (136, None),  # pts
     _FUSE,
 )
+"""Character devices that every node may open: major and minor, None for all of a major."""
 
 _ALWAYS_READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sysrq-trigger")
 _MASKED = (
@@ -120,7 +121,7 @@ def _mounts() -> list[dict[str, object]]:
 def _resources(node: NodeConfig) -> dict[str, object]:
     memory = node.size.memory_mib << 20
     devices: list[dict[str, object]] = [{"allow": False, "access": "rwm"}]
-    for major, minor in _DEVICES:
+    for major, minor in DEVICES:
         rule: dict[str, object] = {"allow": True, "type": "c", "major": major, "access": "rwm"}
         devices.append(rule if minor is None else rule | {"minor": minor})
     limits: dict[str, object] = {"limit": memory}

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -90,6 +90,9 @@ class InstantMachines:
         pass
 
     def delete_snapshot(self, snapshot_id: str) -> None:
+        pass
+
+    def sweep_volumes(self, kept: Collection[str]) -> None:
         pass
 
     def enforce(self, firewalls: Mapping[str, Firewall]) -> None:

@@ -6,7 +6,7 @@ import http.client
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -149,6 +149,10 @@ class FakeMachines:
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         self.snapshots.pop(snapshot_id, None)
+
+    def sweep_volumes(self, kept: Collection[str]) -> None:
+        self.volumes = {name: size for name, size in self.volumes.items() if name in kept}
+        self.snapshots = {name: volume for name, volume in self.snapshots.items() if name in kept}
 
     def enforce(self, firewalls: Mapping[str, Firewall]) -> None:
         self.firewalls = dict(firewalls)

@@ -275,3 +275,7 @@ def test_files_are_replaced_whole(tmp_path: Path) -> None:
     system.write_atomically(path, "two", mode=0o600)
     assert path.read_text() == "two"
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
+
+
+def test_the_base_can_format_volumes() -> None:
+    assert "e2fsprogs" in base_files.PACKAGES
