@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 import typing
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -77,10 +76,8 @@ def kind_of(path: Path) -> typing.Literal["platform", "cluster"]:
 
 
 def _shown(path: Path) -> str:
-    """The shorter of the path as given and relative to here."""
-    text = str(path)
-    relative = os.path.relpath(path) if path.is_absolute() else text
-    return min(text, relative, key=len)
+    """The path as given, but relative when it is below the folder that we are in."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _refuse(kind: str, shown: str, found: list[Found]) -> NoReturn:

@@ -242,3 +242,17 @@ def test_site_values_become_the_text_that_hadoop_reads(write: Write) -> None:
 def test_the_kind_of_a_file_is_seen_from_its_keys() -> None:
     assert kind_of(EXAMPLES / "platform.yaml") == "platform"
     assert kind_of(EXAMPLES / "flights.yaml") == "cluster"
+
+
+def test_a_file_elsewhere_is_named_by_its_whole_path_and_one_below_by_the_short_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there):
+        folder.mkdir()
+        (folder / "x.yaml").write_text("name: x\nlifetim: 4h\n")
+    monkeypatch.chdir(here)
+    for given, shown in ((there / "x.yaml", str(there / "x.yaml")), (here / "x.yaml", "x.yaml")):
+        with pytest.raises(SpecError) as refused:
+            load_cluster(given, PLATFORM)
+        assert str(refused.value).startswith(f"{shown} does not describe")
