@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 _GAP = "  "
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_COLOURS = {"ready": 32, "running": 32, "ok": 32, "starting": 33, "degraded": 33, "ending": 33, "failed": 31}
+_GREEN, _YELLOW, _RED = 32, 33, 31
+_COLOURS = {
+    **dict.fromkeys(("ready", "running", "ok"), _GREEN),
+    **dict.fromkeys(("starting", "degraded", "ending", "warning"), _YELLOW),
+    "failed": _RED,
+}
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -174,12 +179,13 @@ def nodes_table(nodes: Sequence[NodeView], now: datetime) -> str:
 def findings_table(findings: Sequence[Finding]) -> str:
     """What doctor found, the cure below each check that failed."""
     width = max((len(one.check) for one in findings), default=0)
+    marks = len("warning") if any(one.ok and one.warning for one in findings) else len("failed")
     lines = []
     for one in findings:
-        mark = _coloured("ok".ljust(6)) if one.ok else _coloured("failed")
-        lines.append(f"{mark}{_GAP}{one.check.ljust(width)}{_GAP}{clean(one.message)}")
-        if one.cure and not one.ok:
-            indent = " " * (6 + len(_GAP) + width + len(_GAP))
+        word = "failed" if not one.ok else "warning" if one.warning else "ok"
+        lines.append(f"{_coloured(word.ljust(marks))}{_GAP}{one.check.ljust(width)}{_GAP}{clean(one.message)}")
+        if one.cure and word != "ok":
+            indent = " " * (marks + len(_GAP) + width + len(_GAP))
             lines += [f"{indent}{clean(line)}" for line in one.cure.splitlines()]
     return "\n".join(lines)
 

@@ -38,6 +38,7 @@ def session(platform: PlatformSpec) -> AwsSession:
 
 def context(state: CliState, report: Report = silent) -> Context:
     """Everything a flow needs, for the platform and the caller of this command; no call is made yet."""
+    from hcluster.aws.account import AwsAccount
     from hcluster.aws.checkins import StoredCheckIns
     from hcluster.aws.compute import AwsCompute
     from hcluster.aws.images import AwsImages
@@ -65,6 +66,7 @@ def context(state: CliState, report: Report = silent) -> Context:
         platform=platform,
         principal=config.principal(state, lambda: compute.caller()[1]),
         compute=compute,
+        account=AwsAccount(aws, clock),
         images=AwsImages(aws, clock),
         store=store,
         checkins=checkins,

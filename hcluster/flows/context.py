@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hcluster.model.events import Report, silent
 from hcluster.model.principal import Principal
-from hcluster.ports import Catalog, CheckIns, Clock, Compute, Connector, Images, ObjectStore
+from hcluster.ports import Account, Catalog, CheckIns, Clock, Compute, Connector, Images, ObjectStore
 from hcluster.spec.platform import PlatformSpec
 
 
@@ -17,6 +17,7 @@ class Context:
     platform: PlatformSpec
     principal: Principal
     compute: Compute
+    account: Account
     images: Images
     store: ObjectStore
     checkins: CheckIns

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 
-from hcluster.errors import HclusterError, NotFoundError
+from hcluster.errors import DeniedError, HclusterError, NotFoundError
 from hcluster.flows.context import Context
+from hcluster.flows.gather import gather
 from hcluster.flows.launch import resolve_image
 from hcluster.flows.platform import network
 from hcluster.flows.reach import master
 from hcluster.flows.records import read_platform, resolve_release
 from hcluster.model import names
 from hcluster.model.views import Finding
+from hcluster.plan import checkup
 from hcluster.spec.cluster import ClusterSpec
 
+TOOLS: Mapping[str, str] = {
+    "packer": "`hcluster ami bake`",
+    "puppet": "`hcluster puppet publish`",
+    "mvn": "`hcluster ami bake`",
+}
+"""Programs that verbs call, and which verbs."""
+Check = Callable[[], str | Finding | list[Finding]]
 
-def doctor(ctx: Context, spec: ClusterSpec | None = None) -> list[Finding]:
-    """One finding a check, in the order in which an ``up`` would meet them; nothing is changed, nothing raised."""
-    checks: list[tuple[str, Callable[[], str]]] = [
+
+def doctor(
+    ctx: Context, spec: ClusterSpec | None = None, *, installed: Callable[[str], object] = lambda _: True
+) -> list[Finding]:
+    """One finding a check, in the order in which an ``up`` would meet them; nothing is changed, nothing raised.
+
+    Args:
+        ctx: the platform and the caller.
+        spec: a cluster that is to fit as well.
+        installed: tells whether a program is there, such as ``shutil.which``.
+    """
+    checks: list[tuple[str, Check]] = [
         ("credentials", lambda: _credentials(ctx)),
         ("bucket", lambda: _bucket(ctx)),
         ("network", lambda: _network(ctx)),
@@ -31,14 +51,69 @@ def doctor(ctx: Context, spec: ClusterSpec | None = None) -> list[Finding]:
     ]
     if spec:
         checks.append(("team", lambda: _team(ctx, spec)))
-    return [_finding(name, check) for name, check in checks]
+    checks += [
+        ("clock", lambda: checkup.clock(ctx.account.clock_offset())),
+        ("bucket's policy", lambda: _bucket_kept(ctx)),
+        ("network paths", lambda: _paths(ctx, spec)),
+        ("quotas", lambda: _quotas(ctx, spec)),
+        ("image's age", lambda: _image_age(ctx, spec)),
+        ("release's age", lambda: _release_age(ctx, spec)),
+        ("local packages", lambda: _tools(installed)),
+    ]
+    # Each check is a few calls that wait for answers: side by side they take as long as the slowest.
+    found = gather([partial(_findings, name, check) for name, check in checks])
+    return [finding for findings in found for finding in findings]
 
 
-def _finding(name: str, check: Callable[[], str]) -> Finding:
+def _findings(name: str, check: Check) -> list[Finding]:
     try:
-        return Finding(name, ok=True, message=check())
+        found = check()
+    except DeniedError as cause:
+        # Not to be allowed to look is no fault of what was to be looked at, unless it is the first thing of all.
+        essential = name in ("credentials", "bucket", "network", "image", "release", "platform")
+        return [Finding(name, ok=not essential, message=cause.message, cure=cause.hint, warning=True)]
     except HclusterError as cause:
-        return Finding(name, ok=False, message=cause.message, cure=cause.hint)
+        return [Finding(name, ok=False, message=cause.message, cure=cause.hint)]
+    if isinstance(found, str):
+        return [Finding(name, ok=True, message=found)]
+    return found if isinstance(found, list) else [found]
+
+
+def _bucket_kept(ctx: Context) -> Finding:
+    return checkup.bucket(ctx.store.bucket, ctx.account.bucket(ctx.store.bucket), ctx.platform.region)
+
+
+def _paths(ctx: Context, spec: ClusterSpec | None) -> Finding:
+    subnets = ctx.account.subnets(network(ctx)[2])
+    return checkup.addresses(subnets, sum(spec.wanted().values()) if spec else 1)
+
+
+def _quotas(ctx: Context, spec: ClusterSpec | None) -> list[Finding]:
+    wanted: Mapping[str, int] = {}
+    if spec:
+        types = {one for group in spec.groups().values() if group.count for one in group.types}
+        wanted = checkup.vcpus_wanted(spec, ctx.account.vcpus(sorted(types)))
+    return checkup.quotas(ctx.account.vcpu_quotas(), wanted)
+
+
+def _image_age(ctx: Context, spec: ClusterSpec | None) -> Finding:
+    image = ctx.images.image(resolve_image(ctx, spec.image if spec else ctx.platform.images.name))
+    made = datetime.fromisoformat(image.created).timestamp()
+    cure = "run `hcluster ami bake`; with the same inputs nothing is baked, with --force a new one"
+    return checkup.age("image's age", image.name, ctx.clock.now() - made, checkup.OLD_IMAGE_DAYS, cure)
+
+
+def _release_age(ctx: Context, spec: ClusterSpec | None) -> Finding:
+    channel = spec.puppet.channel if spec else ctx.platform.puppet.channel
+    digest = resolve_release(ctx.store, channel)
+    published = max(at for _, at in ctx.store.list(names.release_key(digest)))
+    cure = f"run `hcluster puppet publish --channel {channel}`"
+    what = f"release {digest[:12]}"
+    return checkup.age("release's age", what, ctx.clock.now() - published, checkup.OLD_RELEASE_DAYS, cure)
+
+
+def _tools(installed: Callable[[str], object]) -> Finding:
+    return checkup.tools({name: verb for name, verb in TOOLS.items() if not installed(name)})
 
 
 def _credentials(ctx: Context) -> str:

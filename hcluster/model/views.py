@@ -52,6 +52,8 @@ class Finding:
     ok: bool
     message: str
     cure: str = ""
+    warning: bool = False
+    """Nothing fails for it yet, but somebody should look."""
 
 
 @dataclass(frozen=True, slots=True)

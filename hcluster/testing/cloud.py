@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hcluster.testing.account import InMemoryAccount
 from hcluster.testing.catalog import InMemoryCatalog
 from hcluster.testing.clock import ManualClock
 from hcluster.testing.compute import InMemoryCompute
@@ -36,6 +37,7 @@ class FakeCloud:
         self.compute = InMemoryCompute(
             self.clock, self.images, self.store, scripts=scripts, subnets=subnets, probe=probe
         )
+        self.account = InMemoryAccount(self.compute, self.store, probe=probe)
         self.checkins = InMemoryCheckIns(self.store, probe=probe)
         self.connector = FakeConnector(self.checkins, responder=responder, probe=probe)
         self.catalog = InMemoryCatalog(probe=probe)
@@ -51,4 +53,4 @@ class FakeCloud:
             port.probe = probe
 
     def _ports(self) -> tuple[Probed, ...]:
-        return self.images, self.store, self.compute, self.checkins, self.connector, self.catalog
+        return self.images, self.store, self.compute, self.account, self.checkins, self.connector, self.catalog

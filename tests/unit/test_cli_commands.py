@@ -49,6 +49,7 @@ class Cli:
             platform=load_platform(EXAMPLES / "platform.yaml"),
             principal=Principal("jane", "analytics"),
             compute=cloud.compute,
+            account=cloud.account,
             images=cloud.images,
             store=cloud.store,
             checkins=cloud.checkins,
@@ -236,7 +237,7 @@ def test_doctor_lists_every_check_with_its_cure_and_fails_when_one_does(cli: Cli
 def test_doctor_is_content_with_a_platform_that_is_up(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     from hcluster.model.views import Finding
 
-    monkeypatch.setattr(flows_doctor, "doctor", lambda _ctx, _spec: [Finding("bucket", ok=True, message="fine")])
+    monkeypatch.setattr(flows_doctor, "doctor", lambda _ctx, _spec, **_: [Finding("bucket", ok=True, message="fine")])
     assert cli("doctor", FLIGHTS) == 0
     assert cli.out.split() == ["ok", "bucket", "fine"]
 

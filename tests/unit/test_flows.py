@@ -52,6 +52,7 @@ class World:
             platform=PLATFORM,
             principal=Principal(user, team),
             compute=self.cloud.compute,
+            account=self.cloud.account,
             images=self.cloud.images,
             store=self.cloud.store,
             checkins=self.cloud.checkins,
@@ -537,6 +538,22 @@ def test_doctor_names_a_cure_for_each_finding_and_raises_nothing() -> None:
     assert not findings["platform"].ok
     assert "hcluster platform up" in findings["platform"].cure
     assert all(finding.cure for finding in findings.values() if not finding.ok)
+
+
+def test_doctor_judges_clock_bucket_quotas_routes_and_programs(world: World) -> None:
+    account = world.cloud.account
+    account.offset, account.public_policy, account.limits["spot"] = 400.0, True, 1
+    account.shut = set((world.cloud.compute.default_network() or ("", (), ()))[2])
+    findings = {
+        finding.check: finding
+        for finding in doctor.doctor(world.context(), flights(), installed=lambda name: name != "packer")
+    }
+    for check in ("clock", "bucket's policy", "spot quota", "network paths"):
+        assert not findings[check].ok, check
+        assert findings[check].cure
+    assert findings["on-demand quota"].ok
+    assert findings["local packages"].warning
+    assert findings["image's age"].ok
 
 
 def test_data_keys_stay_in_the_platforms_bucket_and_out_of_its_state(world: World, tmp_path: Path) -> None:
