@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hcluster.aws.account import AwsAccount
 from hcluster.aws.checkins import StoredCheckIns
 from hcluster.aws.compute import AwsCompute
 from hcluster.aws.identity import TRUST
@@ -107,6 +108,7 @@ class ApiWorld(World):
         self._api = api
         self.clock = api.clock
         self.compute = AwsCompute(api.session, api.clock)
+        self.account = AwsAccount(api.session, api.clock)
         self.images = AwsImages(api.session, api.clock)
         self.store = S3ObjectStore(api.session, f"bucket-{self.name}", api.clock)
         self.checkins = StoredCheckIns(self.store)

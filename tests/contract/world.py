@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hcluster.model.launch import Disk, FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import Market
-from hcluster.ports import CheckIns, Clock, Compute, Images, ObjectStore
+from hcluster.ports import Account, CheckIns, Clock, Compute, Images, ObjectStore
 from hcluster.testing import FakeCloud, InMemoryObjectStore
 from hcluster.testing.identity import Profile
 from hcluster.testing.volumes import Volume
@@ -27,6 +27,7 @@ class World(ABC):
     """One test's view of a cloud; its names and tags are used by no other test."""
 
     compute: Compute
+    account: Account
     images: Images
     store: ObjectStore
     checkins: CheckIns
@@ -155,6 +156,7 @@ class MemoryWorld(World):
         super().__init__(folder)
         self.cloud = FakeCloud(f"bucket-{self.name}", subnets=SUBNETS)
         self.compute = self.cloud.compute
+        self.account = self.cloud.account
         self.images = self.cloud.images
         self.store = self.cloud.store
         self.checkins = self.cloud.checkins

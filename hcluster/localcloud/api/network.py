@@ -39,6 +39,14 @@ class Network(EC2Backend):  # type: ignore[misc]
             subnet.default_for_az = True
         return vpc
 
+    def route_to_s3(self) -> None:
+        """The gateway endpoint through which nodes reach S3: the cloud has no other way out."""
+        service = f"com.amazonaws.{self.region_name}.s3"
+        for vpc in self.vpcs.values():
+            if vpc.is_default and not any(one.service_name == service for one in self.vpc_end_points.values()):
+                tables = [one.id for one in self.route_tables.values() if one.vpc_id == vpc.id]
+                self.create_vpc_endpoint(vpc.id, service, "Gateway", None, tables)
+
     def create_vpc(self, cidr_block: str, *args: Any, **kwargs: Any) -> Any:
         """A VPC inside the cloud's network; others have no way to their instances."""
         self._inside(cidr_block)
