@@ -67,6 +67,7 @@ class Instance(MotoInstance):  # type: ignore[misc]
             self.state_reason = StateReason(f"{reason}: {message}", reason)
             stamp = utcnow().strftime("%Y-%m-%d %H:%M:%S GMT")
             self._reason = f"User initiated ({stamp})" if reason.startswith("Client.User") else f"{reason}: {message}"
+        self.ec2_backend.announce(self.id, state)
 
     # A terminated instance has no interface any more, so nothing that follows from one.
 
@@ -104,6 +105,9 @@ class Instance(MotoInstance):  # type: ignore[misc]
 class SpotRequest(TaggedEC2Resource):  # type: ignore[misc]
     """The request that stands behind one spot instance."""
 
+    fate: tuple[str, str] | None = None
+    """Status code and message when EC2, not the user, ends the instance."""
+
     def __init__(self, backend: Any, instance: Instance, specification: dict[str, Any], price: str) -> None:
         self.ec2_backend = backend
         self.id = random_spot_request_id()
@@ -126,7 +130,9 @@ class SpotRequest(TaggedEC2Resource):  # type: ignore[misc]
 
     def close(self, code: str, message: str) -> None:
         """The instance ended."""
-        self.state = "closed"
+        if self.state != "cancelled":
+            self.state = "closed"
+        code, message = self.fate or (code, message)
         self.status = {"Code": code, "Message": message, "UpdateTime": utcnow()}
 
     def get_filter_value(self, filter_name: str, method_name: str | None = None) -> Any:
@@ -134,7 +140,13 @@ class SpotRequest(TaggedEC2Resource):  # type: ignore[misc]
         values = {
             "spot-instance-request-id": self.id,
             "instance-id": self.instance_id,
+            "state": self.state,
             "status-code": self.status["Code"],
+            "type": self.type,
+            "launched-availability-zone": self.launched_availability_zone,
+            "product-description": self.product_description,
+            "launch.instance-type": self.launch_specification["InstanceType"],
+            "launch.image-id": self.launch_specification["ImageId"],
         }
         if filter_name in values:
             return values[filter_name]

@@ -47,6 +47,8 @@ class Instances(Market):
 
     work: Work
     rules: Rules
+    announce: Callable[[str, str], None]
+    """Told (instance id, state) whenever an instance enters a state."""
     by_id: dict[str, Instance]
     shown: dict[str, Any]
     """Answers of DescribeInstances by request, until the next change: pollers ask the same again and again."""
@@ -285,6 +287,13 @@ class Instances(Market):
             "KeyName": instance.key_name,
         }
         request = SpotRequest(self, instance, specification, str(options.get("MaxPrice") or ""))
+        request.type = str(options.get("SpotInstanceType") or "one-time")
+        request.instance_interruption_behavior = str(options.get("InstanceInterruptionBehavior") or "terminate")
+        if request.type == "one-time" and request.instance_interruption_behavior != "terminate":
+            raise Fault(
+                "InvalidParameterCombination",
+                f"The interruption behavior {request.instance_interruption_behavior} needs a persistent Spot request.",
+            )
         request.add_tags(tags)
         self.spot_instance_requests[request.id] = request
         instance.spot_instance_request_id = request.id

@@ -31,6 +31,8 @@ class Metadata:
         self._sessions: dict[str, Any] = {}
         self.notices: dict[str, str] = {}
         """By instance: what ``spot/instance-action`` shows (JSON)."""
+        self.recommendations: dict[str, str] = {}
+        """By instance: what ``events/recommendations/rebalance`` shows (JSON)."""
 
     def instance_at(self, address: str) -> Instance | None:
         """The instance that has a private address and is not ended."""
@@ -89,7 +91,13 @@ class Metadata:
         for user, keys in self._backend().open_keys(instance.id, now).items():
             table[f"managed-ssh-keys/active-keys/{user}"] = "".join(f"{key}\n" for key in keys)
         if instance.id in self.notices:
+            notice = json.loads(self.notices[instance.id])
             table["spot/instance-action"] = self.notices[instance.id]
+            if notice["action"] == "terminate":
+                # Older than instance-action, and still there.
+                table["spot/termination-time"] = notice["time"]
+        if instance.id in self.recommendations:
+            table["events/recommendations/rebalance"] = self.recommendations[instance.id]
         table.update(self._iam(instance))
         return table
 

@@ -23,17 +23,21 @@ from moto.ec2.models.instances import Reservation as _Reservation
 from moto.ec2.models.instances import StateReason as _StateReason
 from moto.ec2.responses import EC2Response as _EC2Response
 from moto.ec2instanceconnect.responses import Ec2InstanceConnectResponse as _ConnectResponse
+from moto.events.models import events_backends as _events_backends
 from moto.iam.models import iam_backends as _iam_backends
 from moto.s3.models import FakeKey as _FakeKey
 from moto.s3.models import FakeMultipart as _FakeMultipart
 from moto.s3.models import S3Backend as _S3Backend
 from moto.s3.models import s3_backends as _s3_backends
+from moto.sqs.models import sqs_backends as _sqs_backends
 from moto.sts.models import sts_backends as _sts_backends
 
 # Records of an account, by account and region (EC2) or partition (the others).
 ec2_backends: Any = _ec2_backends
+events_backends: Any = _events_backends
 iam_backends: Any = _iam_backends
 s3_backends: Any = _s3_backends
+sqs_backends: Any = _sqs_backends
 sts_backends: Any = _sts_backends
 PARTITION = "aws"
 

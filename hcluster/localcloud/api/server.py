@@ -15,6 +15,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from hcluster.localcloud.api import hooks
 from hcluster.localcloud.api.changes import Changes, watch
+from hcluster.localcloud.api.controls import Controls
+from hcluster.localcloud.api.events import Events
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import Environ, Gateway, Hooks, StartResponse
 from hcluster.localcloud.api.http import ApiHandler, SocketServer
@@ -66,6 +68,12 @@ class ApiServer:
         self._keeper = Keeper(settings, self._lock, self._changes, self._prune)
         self._lifecycle = Lifecycle(machines, self._lock, self._control_changed)
         self._metadata = Metadata(lambda: self._backend, lambda: self._keeper.later("sts"))
+        self._events = Events(
+            settings.account_id, settings.region, self._lock, lambda: self._keeper.later("sqs"), self._there
+        )
+        self.controls = Controls(
+            self.rules, machines, self._lock, lambda: self._backend, self._metadata, self._events, self._control_changed
+        )
         self._servers: list[SocketServer] = []
         self._attach()
 
@@ -85,6 +93,7 @@ class ApiServer:
         backend.layers = self._lifecycle
         backend.shown = {}
         backend.rules = self.rules
+        backend.announce = self.controls.state_changed
         self._objects.folder = self._settings.folder / "records" / "objects"
 
     # Records
@@ -146,6 +155,7 @@ class ApiServer:
             for image in list(self._backend.amis.values()):
                 if image.state == "pending":
                     image.state = "failed"
+            self.controls.resume()
             self._control_changed()
 
     def _resume(self, instance: Instance) -> None:
@@ -156,6 +166,10 @@ class ApiServer:
             self._lifecycle.power_off(instance)
         elif instance.state == "shutting-down":
             self._lifecycle.destroy(instance)
+
+    def _there(self, instance_id: str) -> bool:
+        """Whether events about it make sense: what a launch took back was never there."""
+        return instance_id in self._backend.by_id
 
     def notify_spot(self, instance_id: str, action: str | None) -> None:
         """Show ``action`` (JSON) at the instance's ``spot/instance-action``, or nothing any more."""
@@ -186,6 +200,7 @@ class ApiServer:
         self._records.start()
         self._keeper.start()
         self._lifecycle.start(self._backend)
+        self._events.start()
         self._servers = [
             SocketServer(api_socket, ApiHandler, gateway),
             ImdsServer(imds_socket, self._metadata, self._lock),
@@ -229,7 +244,9 @@ class ApiServer:
         """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
         for server in self._servers[:1]:
             server.stop()
+        self.controls.close()
         self._lifecycle.close(_GRACE)
+        self._events.close()
         with self._lock:
             ids = [instance.id for instance in self._backend.alive()]
         with ThreadPoolExecutor(_PARALLEL) as pool:

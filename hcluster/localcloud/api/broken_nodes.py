@@ -1,0 +1,145 @@
+"""Nodes are killed, frozen and cut off, and their records follow as EC2's do when a host fails."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from hcluster.errors import LocalCloudError, NotFoundError
+from hcluster.localcloud.agenda import Agenda
+from hcluster.localcloud.api import spot
+from hcluster.localcloud.api.effects import Broken
+from hcluster.localcloud.api.rules import Rule, Rules
+from hcluster.localcloud.machines import Machines
+
+_RETIRED = ("Server.ScheduledStop", "Stopped due to scheduled retirement")
+_RECLAIMED = ("Server.SpotInstanceTermination", "Spot instance termination")
+_SETTLED = 60.0
+_POLL = 0.05
+
+
+class BrokenNodes:
+    """Each broken node is a rule until it is undone or the instance stops."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        agenda: Agenda,
+        lock: threading.RLock,
+        backend: Callable[[], Any],
+        machines: Machines,
+        changed: Callable[[], None],
+    ) -> None:
+        """``lock``: the cloud's; ``changed`` is told when records changed."""
+        self._rules = rules
+        self._agenda = agenda
+        self._lock = lock
+        self._backend = backend
+        self._machines = machines
+        self._changed = changed
+
+    def kill(self, instance_ids: Sequence[str], by: str) -> list[Rule]:
+        """As when the host fails. On-demand instances become stopped with Server.ScheduledStop, as those with an EBS
+        root volume whose host is retired, and can be started again
+        (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/schedevents_actions_retire.html); spot instances become
+        terminated, since EC2 reclaims them then. Rules of those that can come back."""
+        made = []
+        for instance_id in instance_ids:
+            self._machines.kill(instance_id)
+            with self._lock:
+                instance = self._backend().by_id.get(instance_id)
+                if instance is None or instance.state != "running":
+                    continue
+                if instance.lifecycle == "spot":
+                    request = self._backend().spot_instance_requests.get(instance.spot_instance_request_id)
+                    if request is not None:
+                        request.fate = spot.ENDED["no-capacity"]
+                    self._backend().end(instance, *_RECLAIMED)
+                else:
+                    self._backend().stop_now(instance, *_RETIRED)
+                    made.append(self._rules.add(Broken(instance_id, "killed"), by))
+                self._changed()
+        return made
+
+    def freeze(self, instance_ids: Sequence[str], by: str, seconds: float) -> list[Rule]:
+        """Stop all processes of nodes, for ``seconds`` or (0) until it is undone."""
+        return self._break(instance_ids, "frozen", self._machines.freeze, by, seconds)
+
+    def partition(self, instance_ids: Sequence[str], by: str, seconds: float) -> list[Rule]:
+        """Cut nodes off the network, for ``seconds`` or (0) until it is undone."""
+        return self._break(instance_ids, "partitioned", self._machines.partition, by, seconds)
+
+    def _break(
+        self, instance_ids: Sequence[str], how: str, action: Callable[[str], None], by: str, seconds: float
+    ) -> list[Rule]:
+        made = []
+        for instance_id in instance_ids:
+            effect = Broken(instance_id, how)
+            self._rules.discard([rule.id for rule, known in self._rules.of(Broken) if known == effect])
+            action(instance_id)
+            rule = self._rules.add(effect, by, seconds)
+            made.append(rule)
+            if rule.until:
+                self._agenda.at(rule.until, partial(self._over, rule.id, effect))
+        return made
+
+    def _over(self, rule_id: str, effect: Broken) -> None:
+        """Its time is over; a later one of the same kind stays."""
+        if not any(rule.id != rule_id and known == effect for rule, known in self._rules.of(Broken)):
+            self._mend(effect)
+
+    def undo(self, effect: Broken) -> str:
+        """What became of it, in words. Raises LocalCloudError for one that does not stop. Its rule stays when this
+        fails."""
+        if effect.how != "killed":
+            return self._mend(effect)
+        self.settle(effect.instance_id)
+        with self._lock:
+            instance = self._backend().by_id.get(effect.instance_id)
+            if instance is None or instance.state != "stopped":
+                return f"{effect.instance_id} is {'gone' if instance is None else instance.state}"
+            self._backend().start_again(instance)
+            self._changed()
+        return f"{effect.instance_id} starts again"
+
+    def _mend(self, effect: Broken) -> str:
+        try:
+            (self._machines.thaw if effect.how == "frozen" else self._machines.heal)(effect.instance_id)
+        except NotFoundError:
+            return f"{effect.instance_id} does not run any more"
+        return f"{effect.instance_id} {'runs on' if effect.how == 'frozen' else 'is on the network again'}"
+
+    def settle(self, instance_id: str) -> None:
+        """Wait until a stopping instance has stopped. Raises LocalCloudError when it does not."""
+        deadline = time.monotonic() + _SETTLED
+        while time.monotonic() < deadline:
+            with self._lock:
+                instance = self._backend().by_id.get(instance_id)
+                if instance is None or instance.state != "stopping":
+                    return
+            time.sleep(_POLL)
+        raise LocalCloudError(f"{instance_id} is still stopping after {_SETTLED:g} s", hint="the daemon's log says why")
+
+    def left(self, instance_id: str, state: str) -> None:
+        """An instance entered a state: what was broken of its machine went with it."""
+        over = [
+            rule.id
+            for rule, effect in self._rules.of(Broken)
+            if effect.instance_id == instance_id
+            and (state not in ("stopping", "stopped") if effect.how == "killed" else state != "running")
+        ]
+        if over:
+            self._rules.discard(over)
+
+    def resume(self) -> None:
+        """The machines were made anew: nothing of them is frozen or cut off any more."""
+        self._rules.discard([rule.id for rule, effect in self._rules.of(Broken) if effect.how != "killed"])
+
+    def close(self) -> None:
+        """Let frozen nodes run on, so that they can be shut down in order."""
+        for _, effect in self._rules.of(Broken):
+            if effect.how == "frozen":
+                self._mend(effect)
