@@ -9,7 +9,7 @@ from typing import Any
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.images import Images
 from hcluster.localcloud.api.launch import Data
-from hcluster.localcloud.api.market import offerings, prices, quotas
+from hcluster.localcloud.api.market import fleet_request, offerings, prices, quotas
 from hcluster.localcloud.api.rules import Rules
 
 COUNTED = ("pending", "running")
@@ -139,7 +139,7 @@ class Market(Images):
         price = prices.spot(kind, zone, self.api_now())
         if most in (None, "") or price is None:
             return
-        if not dollars(most) >= price:
+        if fleet_request.price(most, "maxPrice") < price:
             raise Fault(
                 "SpotMaxPriceTooLow",
                 f"Your Spot request price of {most} is lower than the minimum required Spot request fulfillment price"
@@ -189,17 +189,6 @@ class Market(Images):
 
     def _zones_of_group(self, group: Any) -> set[str]:
         return {str(one.placement.zone) for one in self.members(group)}
-
-
-def dollars(text: Any) -> float:
-    """A price in a request. Raises Fault for what is none."""
-    try:
-        price = float(text)
-    except (TypeError, ValueError):
-        price = -1.0
-    if not price > 0:
-        raise Fault("InvalidParameterValue", f"Value ({text}) for parameter price is invalid. Not a positive number.")
-    return price
 
 
 def _lifecycle(*, spot: bool) -> str:

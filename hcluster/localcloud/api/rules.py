@@ -114,6 +114,15 @@ class Rules:
         if fault:
             raise fault
 
+    def inside(self, service: str, action: str, principal_arn: str) -> Fault | None:
+        """What a call meets that is part of another one, such as the launches of a fleet: throttling and errors. It
+        does not wait, so it may be asked with the cloud's lock held."""
+        if not self._rules:
+            return None
+        call = Call(service, action, principal_arn)
+        with self._lock:
+            return self._throttled(call) or self._fails(call, after=False)
+
     def shortage(self, instance_type: str, zone: str, lifecycle: str) -> bool:
         """Whether no instance can be had; ``lifecycle`` is "spot" or "on-demand"."""
         return self.capacity(instance_type, zone, lifecycle) == 0

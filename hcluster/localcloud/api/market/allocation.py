@@ -132,12 +132,26 @@ def affordable(pool: Pool, count: int, spent: float, most: float | None) -> int:
     return max(min(count, math.floor((most - spent) / pool.price + _EPSILON)), 0)
 
 
-def best(outcomes: Sequence[float], target: float) -> int:
-    """Which of several capacities to take: the first that reaches the target, else the largest."""
-    reached = next((i for i, got in enumerate(outcomes) if got >= target - _EPSILON), None)
-    return reached if reached is not None else max(range(len(outcomes)), key=lambda i: (outcomes[i], -i))
-
-
 def total(shares: Sequence[Share]) -> float:
     """Capacity of all shares."""
     return sum(share.pool.weight * share.count for share in shares)
+
+
+def fill(
+    pools: Sequence[Pool], target: float, terms: Terms, take: Callable[[Pool, int], int], most: float | None = None
+) -> float:
+    """Take instances from pools until ``target`` is reached or no pool has any left. Returns the capacity taken.
+
+    ``take`` says how many of the asked a pool gave; a pool that gave fewer is not asked again. ``most``: US dollars an
+    hour that all of it may cost.
+    """
+    left, got, spent = list(pools), 0.0, 0.0
+    while shares := plan(left, target - got, terms):
+        for share in shares:
+            count = affordable(share.pool, share.count, spent, most)
+            taken = take(share.pool, count) if count else 0
+            got += taken * share.pool.weight
+            spent += taken * share.pool.price
+            if taken < share.count:
+                left.remove(share.pool)
+    return got
