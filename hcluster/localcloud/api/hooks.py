@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import moto.ec2.urls
 import moto.ec2instanceconnect.urls
 import xmltodict
+from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
 from moto.s3.exceptions import BucketAccessDeniedError
 
 from hcluster.localcloud.api import objects, policy
@@ -27,6 +28,7 @@ from hcluster.localcloud.api.parts import (
     s3_responses,
 )
 from hcluster.localcloud.api.responses import CloudResponse, ConnectResponse
+from hcluster.localcloud.api.serializing import CloudSerializer
 from hcluster.localcloud.settings import CloudSettings
 
 # What S3's operations are called in policies, where moto authorizes another name.
@@ -50,6 +52,7 @@ def install(settings: CloudSettings, identities: Identities) -> None:
     s3_responses.compute_checksum = objects.compute_checksum
     # Moto keeps every object that it ever made for its dashboard: a leak in a server that runs for days.
     BaseModel.__new__ = staticmethod(lambda cls, *_, **__: object.__new__(cls))
+    SERVICE_SPECIFIC_SERIALIZERS["ec2"] = {"ec2": CloudSerializer}
     # It looks all methods of the class up at each request; EC2's has a thousand.
     core_responses.method_names_from_class = functools.cache(_method_names)
     Authenticator._authenticate_and_authorize_action = functools.partialmethod(_authorize, identities)  # noqa: SLF001
