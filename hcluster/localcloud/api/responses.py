@@ -14,11 +14,18 @@ from moto.ec2.exceptions import DryRunClientError
 from moto.ec2.utils import filter_dict_attribute_mapping
 
 from hcluster.localcloud.api import launch
+from hcluster.localcloud.api.attribute_operations import AttributeOperations
+from hcluster.localcloud.api.dry_run import DryRun
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
+from hcluster.localcloud.api.gateway import caller
 from hcluster.localcloud.api.launch import Order
+from hcluster.localcloud.api.market_operations import MarketOperations
 from hcluster.localcloud.api.parts import ConnectResponse as MotoConnectResponse
 from hcluster.localcloud.api.parts import EC2Response, ec2_backends
+from hcluster.localcloud.api.placement import PlacementOperations
+from hcluster.localcloud.api.spot import SpotOperations
+from hcluster.localcloud.api.volume_operations import VolumeOperations
 from hcluster.localcloud.machines import Machines
 
 filter_dict_attribute_mapping.update(
@@ -51,7 +58,9 @@ class _Ready(ActionResult):
         return status, dict(headers), body
 
 
-class CloudResponse(EC2Response):  # type: ignore[misc]
+class CloudResponse(
+    DryRun, AttributeOperations, MarketOperations, PlacementOperations, SpotOperations, VolumeOperations, EC2Response
+):  # type: ignore[misc]
     """One request to EC2."""
 
     @property
@@ -98,7 +107,8 @@ class CloudResponse(EC2Response):  # type: ignore[misc]
         """CreateFleet of type instant."""
         request = self._request()
         token = request.pop("ClientToken", None)
-        fleet = self._backend.once("CreateFleet", token, request, lambda: self._backend.launch_fleet(request))
+        who = caller(self.normalized_request.environ).arn
+        fleet = self._backend.once("CreateFleet", token, request, lambda: self._backend.launch_fleet(request, who))
         return ActionResult({"FleetId": fleet.id, "Instances": fleet.instances, "Errors": fleet.errors})
 
     def describe_fleet_instances(self) -> ActionResult:
