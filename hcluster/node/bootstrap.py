@@ -55,6 +55,8 @@ class Marks:
 REPORTED = 3
 """Exit code after a failure that was reported. The unit starts again only what nobody has heard of."""
 HEALTH_SECONDS = 300.0
+PLATFORM_HEALTH_SECONDS = 1200.0
+"""Of the platform's node: it may have a dump with many tables to load."""
 SCRIPT_SECONDS = 1800.0
 
 
@@ -208,7 +210,8 @@ def join(user_data: UserData, identity: Identity, marks: Marks, paths: Paths) ->
     run_scripts(shared.get("bootstrap"), paths, environment)
     check_in("configured", marks=marks.times, puppet_exit=code)
     marks.enter("health")
-    daemons = health.wait(health.load(paths.etc / "health.json"), HEALTH_SECONDS)
+    limit = PLATFORM_HEALTH_SECONDS if user_data.role == "platform" else HEALTH_SECONDS
+    daemons = health.wait(health.load(paths.etc / "health.json"), limit)
     marks.enter("smoke")
     smoke = health.smoke(paths.etc / "smoke.d")
     marks.enter("ready")

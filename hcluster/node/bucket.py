@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from hcluster.errors import DeniedError, HclusterError, IntegrityError, NotFoundError, UnreachableError
@@ -22,7 +23,7 @@ _FINAL = ("NoSuchBucket", "InvalidBucketName", "PermanentRedirect", "Authorizati
 
 
 class Bucket:
-    """Reads with digests, writes check-ins. Nothing is opened before the first call."""
+    """Reads with digests, writes check-ins and dumps. Nothing is opened before the first call."""
 
     def __init__(self, bucket: str, region: str, endpoint: str) -> None:
         self.name = bucket
@@ -72,6 +73,65 @@ class Bucket:
                 context=f"expected {sha256}\nfound    {found}",
             )
         return body
+
+    def keys(self, prefix: str) -> list[str]:
+        """All keys below a prefix, in order.
+
+        Raises:
+            NotFoundError, DeniedError, UnreachableError: the bucket does not tell.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+            return [str(item["Key"]) for page in pages for item in page.get("Contents", [])]
+        except (BotoCoreError, ClientError) as cause:
+            raise _refusal(f"s3://{self.name}/{prefix}", "listed", cause) from cause
+
+    def get_file(self, key: str, path: Path) -> None:
+        """Write an object of any size to ``path``.
+
+        Raises:
+            NotFoundError, DeniedError, UnreachableError: it cannot be read.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            body = self._client.get_object(Bucket=self.name, Key=key)["Body"]
+            with path.open("wb") as out:
+                for piece in body.iter_chunks(1 << 20):
+                    out.write(piece)
+        except (BotoCoreError, ClientError) as cause:
+            raise _refusal(f"s3://{self.name}/{key}", "read", cause) from cause
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Write a new object from a file of up to 5 GiB; one of that name that is there already stays as it is.
+
+        Raises:
+            NotFoundError, DeniedError, UnreachableError: it cannot be written.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            with path.open("rb") as body:
+                self._client.put_object(Bucket=self.name, Key=key, Body=body, IfNoneMatch="*")
+        except (BotoCoreError, ClientError) as cause:
+            # 412: it is there. Its name holds its digest.
+            if _code(cause) not in ("PreconditionFailed", "412"):
+                raise _refusal(f"s3://{self.name}/{key}", "written", cause) from cause
+
+    def delete(self, key: str) -> None:
+        """Delete an object; gone already is no error.
+
+        Raises:
+            NotFoundError, DeniedError, UnreachableError: it cannot be deleted.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client.delete_object(Bucket=self.name, Key=key)
+        except (BotoCoreError, ClientError) as cause:
+            raise _refusal(f"s3://{self.name}/{key}", "deleted", cause) from cause
 
     def close_row(self, cluster: str, launch: str, at: float) -> None:
         """Write the end of a launch's lifetime into its row of ``hcluster.clusters``; nothing when it has none.

@@ -20,7 +20,7 @@ MAX_RESTARTS = 6
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """A unit that must be active and a port that must be open."""
+    """A unit that must be active and a port that must be open; port 0 for a unit that has none."""
 
     name: str
     unit: str
@@ -34,7 +34,9 @@ def load(path: Path) -> list[Check]:
 
 
 def port_open(check: Check) -> bool:
-    """Whether something accepts connections there."""
+    """Whether something accepts connections there; True for port 0."""
+    if not check.port:
+        return True
     try:
         with socket.create_connection((check.host, check.port), timeout=2):
             return True
@@ -90,7 +92,7 @@ def wait(checks: list[Check], deadline_seconds: float, logs: Path = Path("/var/l
                     context=_log_of(check, logs),
                 )
         if pending and time.monotonic() > end:
-            missing = ", ".join(f"{check.unit} (port {check.port})" for check in pending)
+            missing = ", ".join(f"{check.unit} (port {check.port})" if check.port else check.unit for check in pending)
             raise DeadlineError(f"not up after {deadline_seconds:.0f} s: {missing}", context=_log_of(pending[0], logs))
         if pending:
             time.sleep(POLL_SECONDS)

@@ -3,47 +3,77 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from hcluster.errors import HclusterError
 
-USAGE = """usage: hcluster-node bootstrap | converge | health | expire
+USAGE = """usage: hcluster-node bootstrap | converge | health | expire | dump | fetch-dump FILE
 
   bootstrap   from a booted machine to a member of its cluster (at each boot)
   converge    apply the pinned Puppet release again (by a timer)
   expire      end this node, its lifetime is over
   health      wait until this node's daemons are up, print when each was
+  dump        write what this node keeps for others into the bucket (by a timer, and when the machine ends)
+  fetch-dump  write the newest dump to FILE; exit code 4 when there never was one
 """
+
+
+def _bootstrap(_words: list[str]) -> int:
+    from hcluster.node.bootstrap import bootstrap
+
+    return bootstrap()
+
+
+def _converge(_words: list[str]) -> int:
+    from hcluster.node.bootstrap import converge
+
+    return converge()
+
+
+def _expire(_words: list[str]) -> int:
+    from hcluster.node.bootstrap import expire
+
+    return expire()
+
+
+def _health(_words: list[str]) -> int:
+    from hcluster.node import health
+    from hcluster.node.bootstrap import HEALTH_SECONDS, Paths
+
+    for name, at in health.wait(health.load(Paths().etc / "health.json"), HEALTH_SECONDS).items():
+        print(f"{name} {at:.3f}")
+    return 0
+
+
+def _dumps(words: list[str]) -> int:
+    from hcluster.node import dumps
+
+    return dumps.main(words)
+
+
+VERBS: dict[tuple[str, int], Callable[[list[str]], int]] = {
+    ("bootstrap", 0): _bootstrap,
+    ("converge", 0): _converge,
+    ("expire", 0): _expire,
+    ("health", 0): _health,
+    ("dump", 0): _dumps,
+    ("fetch-dump", 1): _dumps,
+}
+"""By name and number of arguments. Each imports what it needs: some run while a machine ends."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one verb; its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    verb = words[0] if len(words) == 1 else ""
+    verb = VERBS.get((words[0], len(words) - 1)) if words else None
+    if verb is None:
+        print(USAGE, end="", file=sys.stderr)
+        return 2
     try:
-        if verb == "bootstrap":
-            from hcluster.node.bootstrap import bootstrap
-
-            return bootstrap()
-        if verb == "converge":
-            from hcluster.node.bootstrap import converge
-
-            return converge()
-        if verb == "expire":
-            from hcluster.node.bootstrap import expire
-
-            return expire()
-        if verb == "health":
-            from hcluster.node import health
-            from hcluster.node.bootstrap import HEALTH_SECONDS, Paths
-
-            for name, at in health.wait(health.load(Paths().etc / "health.json"), HEALTH_SECONDS).items():
-                print(f"{name} {at:.3f}")
-            return 0
+        return verb(words)
     except HclusterError as cause:
         print(f"hcluster-node: {cause.message}\n{cause.context}".rstrip(), file=sys.stderr)
         return 1
-    print(USAGE, end="", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -13,6 +13,11 @@ import pytest
 HERE = Path(__file__).parent
 PUPPET = HERE.parents[1] / "puppet"
 OWN = "thrift://ip-10-0-0-7.ec2.internal:9083"
+VOLUME = "vol-0123456789abcdef0"
+METASTORE = {"mariadb", "hive-metastore"}
+"""The units that a bake tries, too."""
+KEEPS = {"hcluster-volume-metastore", "hcluster-dump.timer", "hcluster-last-dump"}
+"""What keeps the tables beyond a platform node's life."""
 PASSWORD = "a'b&c"  # characters that SQL and XML treat apart
 
 pytestmark = pytest.mark.skipif(not shutil.which("puppet"), reason="needs Debian's puppet-agent")
@@ -53,8 +58,9 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         "master": facts("master", folder, memory_mib=3072),
         "core": facts("core", folder),
         "task": facts("task", folder, memory_mib="much"),
-        "platform": facts("platform", folder, metastore_uri=OWN),
-        "platform-address": facts("platform", folder, metastore_uri="thrift://10.0.0.7:9083"),
+        "platform": facts("platform", folder, metastore_uri=OWN, metastore_volume=VOLUME),
+        "platform-address": facts("platform", folder, metastore_uri="thrift://10.0.0.7:9083", metastore_volume=VOLUME),
+        "platform-bare": facts("platform", folder, metastore_uri=OWN),
         "platform-outside": facts("platform", folder) | {"profile::metastore::secret": "/nowhere"},
         # Its name begins like this node's.
         "platform-similar": facts("platform", folder, metastore_uri=f"{OWN.removesuffix(':9083')}.example.org"),
@@ -85,7 +91,7 @@ def services(catalog: Catalog) -> set[str]:
 
 def test_each_role_runs_its_daemons_and_no_others(catalogs: dict[str, Catalog]) -> None:
     assert services(catalogs["core"]) == {"hadoop-datanode", "hadoop-nodemanager"}
-    assert services(catalogs["platform"]) == {"mariadb", "hive-metastore"}
+    assert services(catalogs["platform"]) == METASTORE | KEEPS
     assert services(catalogs["master"]) == {
         "hadoop-namenode",
         "hadoop-resourcemanager",
@@ -95,7 +101,7 @@ def test_each_role_runs_its_daemons_and_no_others(catalogs: dict[str, Catalog]) 
 
 
 def test_a_platform_node_whose_metastore_is_its_own_runs_it_by_name_or_address(catalogs: dict[str, Catalog]) -> None:
-    assert services(catalogs["platform-address"]) == services(catalogs["platform"]) == {"mariadb", "hive-metastore"}
+    assert services(catalogs["platform-address"]) == services(catalogs["platform"]) == METASTORE | KEEPS
 
 
 @pytest.mark.parametrize("node", ["platform-outside", "platform-similar"])
@@ -127,7 +133,8 @@ def test_nodes_converge_at_times_of_their_own(catalogs: dict[str, Catalog]) -> N
 def test_health_names_every_daemon_of_the_node(catalogs: dict[str, Catalog]) -> None:
     for role in ("master", "core", "platform", "validate"):
         checks = json.loads(catalogs[role]["File[/etc/hcluster/health.json]"]["content"])
-        assert {check["unit"].removesuffix(".service") for check in checks} == services(catalogs[role])
+        named = {check["unit"].removesuffix(".service") for check in checks}
+        assert named == services(catalogs[role]) - {"hcluster-dump.timer", "hcluster-last-dump"}
         assert all(set(check) == {"name", "unit", "host", "port"} for check in checks)
 
 
@@ -183,3 +190,46 @@ def test_a_wrong_fact_of_the_node_is_refused(catalogs: dict[str, Catalog]) -> No
 
 def test_an_unknown_role_is_refused(catalogs: dict[str, Catalog]) -> None:
     assert "not one of master, core" in str(catalogs["nonsense"]["error"])
+
+
+def test_a_platform_node_without_its_volume_is_refused_before_anything_is_made(catalogs: dict[str, Catalog]) -> None:
+    assert "has no volume for the metastore" in str(catalogs["platform-bare"]["error"])
+
+
+def test_the_volume_is_told_by_its_id_and_mounted_where_the_database_is(catalogs: dict[str, Catalog]) -> None:
+    unit = catalogs["platform"]["File[/etc/systemd/system/hcluster-volume-metastore.service]"]["content"]
+    device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0"
+    assert f"ExecStart=/usr/local/lib/hcluster/volume-mount {device} /var/lib/mysql hcluster-meta 240" in unit
+    assert ".device" not in unit, "a container has no units of devices"
+    options = catalogs["platform"]["File[/etc/mysql/mariadb.conf.d/90-hcluster.cnf]"]["content"]
+    assert "datadir = /var/lib/mysql/data\n" in options
+
+
+def test_the_database_never_starts_without_its_volume(catalogs: dict[str, Catalog]) -> None:
+    drop_in = "File[/etc/systemd/system/mariadb.service.d/hcluster.conf]"
+    lines = catalogs["platform"][drop_in]["content"].splitlines()
+    assert "Requires=hcluster-volume-metastore.service" in lines
+    assert "After=hcluster-volume-metastore.service" in lines
+    assert "RequiresMountsFor=/var/lib/mysql" in lines
+    assert "ExecStartPre=+/usr/local/lib/hcluster/mariadb-init /var/lib/mysql" in lines
+    assert "hcluster-volume" not in catalogs["validate"][drop_in]["content"]
+
+
+def test_a_bake_has_neither_volume_nor_dumps(catalogs: dict[str, Catalog]) -> None:
+    assert not services(catalogs["validate"]) & KEEPS
+    assert "fetch-dump" not in catalogs["validate"]["File[/usr/local/lib/hcluster/metastore-database]"]["content"]
+    assert "fetch-dump" in catalogs["platform"]["File[/usr/local/lib/hcluster/metastore-database]"]["content"]
+
+
+def test_dumps_are_made_every_hour_at_times_of_their_own_and_when_the_node_ends(catalogs: dict[str, Catalog]) -> None:
+    catalog = catalogs["platform"]
+    timer = catalog["File[/etc/systemd/system/hcluster-dump.timer]"]["content"].splitlines()
+    assert {"OnUnitActiveSec=1h", "RandomizedDelaySec=10min"} <= set(timer)
+    link = catalog["File[/etc/systemd/system/multi-user.target.wants/hcluster-last-dump.service]"]
+    assert link["target"] == "/etc/systemd/system/hcluster-last-dump.service"
+
+
+def test_a_dump_ends_with_the_version_so_that_half_of_one_has_none(catalogs: dict[str, Catalog]) -> None:
+    lines = catalogs["platform"]["File[/usr/local/lib/hcluster/dump]"]["content"].splitlines()
+    first = lines.index("  dump --ignore-table=metastore.VERSION metastore &&")
+    assert lines[first + 1].strip() == "dump metastore VERSION"

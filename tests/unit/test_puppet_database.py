@@ -69,11 +69,24 @@ class Server:
         return len(self.state["calls"])
 
 
+def write_script(folder: Path, *, restore: bool) -> None:
+    """The script as Puppet renders it, with a `zstd` that copies and whatever dump `dump.sql` is in the bucket."""
+    values = {
+        "database": "metastore",
+        "user": "hive",
+        "secret": folder / "secret",
+        "schema": folder / "schema.sql",
+        "marker": folder / "restoring",
+    }
+    text = TEMPLATE.read_text().partition("-%>\n")[2]
+    text = re.sub(r"<% if \$restore { -%>\n(.*?)<% } -%>\n", r"\1" if restore else "", text, flags=re.DOTALL)
+    text = re.sub(r"<%= \$(\w+) %>", lambda found: str(values[found[1]]), text)
+    (folder / "script").write_text(text.replace("/var/lib/hcluster/restore.sql.zst", str(folder / "fetched")))
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Server:
-    values = {"database": "metastore", "user": "hive", "secret": tmp_path / "secret", "schema": tmp_path / "schema.sql"}
-    text = TEMPLATE.read_text().partition("-%>\n")[2]
-    (tmp_path / "script").write_text(re.sub(r"<%= \$(\w+) %>", lambda found: str(values[found[1]]), text))
+    write_script(tmp_path, restore=False)
     (tmp_path / "secret").write_text("pass'word\n")
     (tmp_path / "schema.sql").write_text(SCHEMA)
     client = tmp_path / "mariadb"
@@ -155,3 +168,89 @@ def test_the_password_is_no_argument(server: Server) -> None:
     server.run({})
     assert not [call for call in server.state["calls"] if "pass" in call]
     assert b"pass'word".hex() in server.state["calls"][1]
+
+
+DUMP = "CREATE TABLE DBS;\nINSERT INTO DBS;\nINSERT INTO DBS;\nCREATE TABLE VERSION;\nINSERT INTO VERSION;\n"
+RESTORED = {"DBS": 2, "VERSION": 1}
+
+
+@pytest.fixture
+def restoring(server: Server) -> Server:
+    """With a bucket: a fetch that ends with the code in `fetch-code`, and a dump in `dump.sql`."""
+    write_script(server.folder, restore=True)
+    (server.folder / "dump.sql").write_text(DUMP)
+    (server.folder / "fetch-code").write_text("0")
+    scripts = {
+        "hcluster-node": f"""
+            read -r code < {server.folder}/fetch-code
+            [ "$code" -ne 0 ] || cp {server.folder}/dump.sql "$2"
+            exit "$code"
+        """,
+        "zstd": 'shift 3; cat "$1"',
+    }
+    for name, text in scripts.items():
+        (server.folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (server.folder / name).chmod(0o755)
+    return server
+
+
+@pytest.mark.parametrize("tables", [{}, HALF_MADE, {**COMPLETE, "VERSION": 0}])
+def test_an_empty_database_is_filled_from_the_newest_dump(restoring: Server, tables: dict[str, int]) -> None:
+    assert restoring.run(tables).returncode == 0
+    assert restoring.state["tables"] == RESTORED
+    assert not (restoring.folder / "restoring").exists()
+    assert restoring.run(RESTORED).returncode == 0
+    assert restoring.state["dropped"] == []
+
+
+@pytest.mark.parametrize("tables", [COMPLETE, POPULATED])
+def test_no_dump_is_loaded_over_a_database_that_is_there(restoring: Server, tables: dict[str, int]) -> None:
+    assert restoring.run(tables).returncode == 0
+    assert (restoring.state["dropped"], restoring.state["tables"]) == ([], tables)
+
+
+def test_without_any_dump_the_schema_is_made(restoring: Server) -> None:
+    (restoring.folder / "fetch-code").write_text("4")
+    assert restoring.run({}).returncode == 0
+    assert restoring.state["tables"] == COMPLETE
+
+
+@pytest.mark.parametrize("code", ["1", "2", "127"])
+def test_when_the_bucket_does_not_tell_nothing_empty_is_made_in_place_of_the_tables(
+    restoring: Server, code: str
+) -> None:
+    (restoring.folder / "fetch-code").write_text(code)
+    done = restoring.run({})
+    assert done.returncode == 1
+    assert "could not be fetched" in done.stderr
+    assert restoring.state["tables"] == {}
+
+
+def test_a_restore_that_was_interrupted_at_any_call_is_done_again(restoring: Server) -> None:
+    restoring.run({})
+    for number in range(2, restoring.calls + 1):
+        assert restoring.run({}, number).returncode != 0, f"call {number}"
+        assert restoring.run(restoring.state["tables"]).returncode == 0, f"call {number}"
+        assert restoring.state["tables"] == RESTORED
+        assert not (restoring.folder / "restoring").exists()
+
+
+def test_a_half_loaded_dump_with_rows_is_loaded_again_and_not_taken_for_data(restoring: Server) -> None:
+    (restoring.folder / "restoring").touch()
+    assert restoring.run({"DBS": 1}).returncode == 0
+    assert restoring.state["tables"] == RESTORED
+
+
+def test_a_half_loaded_dump_that_is_gone_from_the_bucket_is_left_for_a_person(restoring: Server) -> None:
+    (restoring.folder / "restoring").touch()
+    (restoring.folder / "fetch-code").write_text("4")
+    done = restoring.run({"DBS": 1})
+    assert done.returncode == 1
+    assert "there is none any more" in done.stderr
+    assert restoring.state["dropped"] == []
+
+
+def test_a_dump_that_ends_early_is_not_taken_for_whole(restoring: Server) -> None:
+    (restoring.folder / "dump.sql").write_text("CREATE TABLE DBS;\nINSERT INTO DBS;\n")
+    assert restoring.run({}).returncode == 1
+    assert (restoring.folder / "restoring").exists()

@@ -11,6 +11,7 @@
 # @param environment environment variables
 # @param after units that it starts after, if they start too
 # @param requires units that it starts after and cannot do without
+# @param start_limit time that preparing and starting may take, as systemd writes it; undef means its default
 # @param prepare commands, run as root, that must succeed before it starts
 define daemon::java (
   String[1]                        $description,
@@ -25,6 +26,7 @@ define daemon::java (
   Array[String[1]]                 $after = [],
   Array[String[1]]                 $requires = [],
   Array[String[1]]                 $prepare = [],
+  Optional[String[1]]              $start_limit = undef,
 ) {
   include daemon
 
@@ -46,6 +48,7 @@ define daemon::java (
         'after'       => $after,
         'requires'    => $requires,
         'prepare'     => $prepare,
+        'start_limit' => $start_limit,
         'log_dir'     => $daemon::log_dir,
         'conf_dir'    => $daemon::conf_dir,
     }),

@@ -1,9 +1,9 @@
 # @summary What the bootstrap looks at before it calls this node ready.
 #
-# @param checks units that must be active, with a port that must be open
+# @param checks units that must be active, with a port that must be open; 0 means none
 # @param smoke smoke tests: the text of each by its name
 class hcluster_node::health (
-  Array[Struct[{ name => String[1], unit => String[1], host => String[1], port => Integer[1, 65535] }]] $checks,
+  Array[Struct[{ name => String[1], unit => String[1], host => String[1], port => Integer[0, 65535] }]] $checks,
   Hash[String[1], String[1]] $smoke,
 ) {
   $lines = $checks.map |$check| {

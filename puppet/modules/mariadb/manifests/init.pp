@@ -1,11 +1,16 @@
 # @summary Debian's MariaDB with a small memory, reachable from this node alone.
 #
 # @param options options of the server, by name
+# @param folder where its data is, in a folder of its own below; a volume or a plain folder
+# @param requires units that it starts after and cannot do without
 class mariadb (
   Hash[String[1], Variant[String, Integer]] $options,
+  Pattern[/\A\/[\w\/.-]+\z/]                $folder,
+  Array[String[1]]                          $requires,
 ) {
   $prepare = '/usr/local/lib/hcluster/mariadb-init'
-  $lines = $options.map |$name, $value| { "${name} = ${value}\n" }
+  $upgrade = '/usr/local/lib/hcluster/mariadb-upgrade'
+  $lines = ($options + { 'datadir' => "${folder}/data" }).map |$name, $value| { "${name} = ${value}\n" }
 
   file {
     default:
@@ -20,13 +25,21 @@ class mariadb (
       mode   => '0755',
       source => 'puppet:///modules/mariadb/mariadb-init.sh',
       ;
+    $upgrade:
+      mode   => '0755',
+      source => 'puppet:///modules/mariadb/mariadb-upgrade.sh',
+      ;
     '/etc/systemd/system/mariadb.service.d':
       ensure => directory,
       mode   => '0755',
       ;
     '/etc/systemd/system/mariadb.service.d/hcluster.conf':
-      # Without Debian's checks after each start: the database is as new as the image.
-      content => "# Written by Puppet: changes do not last.\n[Service]\nExecStartPre=+${prepare}\nExecStartPost=\n",
+      content => epp('mariadb/unit.conf.epp', {
+          'folder'   => $folder,
+          'prepare'  => $prepare,
+          'upgrade'  => $upgrade,
+          'requires' => $requires,
+      }),
       ;
   }
 
@@ -37,7 +50,7 @@ class mariadb (
     restart   => '/bin/systemctl restart --no-block mariadb',
     subscribe => [
       File['/etc/mysql/mariadb.conf.d/90-hcluster.cnf'],
-      File[$prepare],
+      File[$prepare, $upgrade],
       File['/etc/systemd/system/mariadb.service.d/hcluster.conf'],
     ],
   }

@@ -6,6 +6,8 @@
 # @param user account of the database, and of the daemon
 # @param password its password
 # @param secret file that holds the password, for the script that makes the account
+# @param marker file beside the data that exists while a dump is being restored
+# @param restore whether an empty database is filled from the newest dump in the bucket
 # @param schema SQL file that makes the schema
 # @param daemon parameters of daemon::java
 class metastore (
@@ -15,6 +17,8 @@ class metastore (
   Pattern[/\A\w+\z/]        $user,
   Sensitive[String[1]]      $password,
   String[1]                 $secret,
+  String[1]                 $marker,
+  Boolean                   $restore,
   String[1]                 $schema,
   Hash[String[1], NotUndef] $daemon,
 ) {
@@ -47,6 +51,8 @@ class metastore (
           'user'     => $user,
           'secret'   => $secret,
           'schema'   => $schema,
+          'marker'   => $marker,
+          'restore'  => $restore,
       }),
       ;
   }
@@ -57,6 +63,8 @@ class metastore (
     user        => $user,
     prepare     => [$prepare],
     requires    => ['mariadb.service'],
+    # A dump of many tables takes its time.
+    start_limit => '20min',
     *           => $daemon,
   }
 

@@ -11,6 +11,7 @@
 # @param s3_endpoint URL of S3 as this node reaches it
 # @param master_host FQDN of the cluster's master; empty on the platform node
 # @param metastore_uri address of the shared metastore
+# @param metastore_volume id of the volume with the metastore's database; empty on every other node
 # @param node_host FQDN of this node
 # @param node_ip address of this node
 # @param memory_mib memory of this node in MiB
@@ -30,6 +31,7 @@ class hcluster (
   Pattern[/\Ahttps?:\/\//]                                  $s3_endpoint,
   String                                                    $master_host,
   Pattern[/\Athrift:\/\//]                                  $metastore_uri,
+  Pattern[/\A(vol-[0-9a-f]{8,17})?\z/]                      $metastore_volume,
   String[1]                                                 $node_host,
   String[1]                                                 $node_ip,
   Integer[256]                                              $memory_mib,

@@ -12,7 +12,12 @@ class profile::health (
   $units = $profile::memory::shares.keys.filter |$unit| { $unit in $ports }
   # The database listens for its own node alone.
   $hosts = { 'mariadb' => '127.0.0.1' }
-  $checks = $units.map |$unit| {
+  # A mount has no port; its failure is told before that of everything that needs it.
+  $volumes = ($hcluster::metastore_here and $hcluster::metastore_volume != '') ? {
+    true    => [{ 'name' => 'volume-metastore', 'unit' => 'hcluster-volume-metastore.service', 'host' => $hcluster::node_ip, 'port' => 0 }],
+    default => [],
+  }
+  $checks = $volumes + $units.map |$unit| {
     {
       'name' => regsubst($unit, '^hadoop-', ''),
       'unit' => "${unit}.service",

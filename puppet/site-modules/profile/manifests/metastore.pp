@@ -6,6 +6,8 @@
 # @param database name of the database
 # @param user account of the database, and of the daemon
 # @param secret file that holds the account's password
+# @param marker file beside the data that exists while a dump is being restored
+# @param restore whether an empty database is filled from the newest dump in the bucket
 class profile::metastore (
   Hadoop::Properties $metastore_site,
   String[1]          $home,
@@ -13,6 +15,8 @@ class profile::metastore (
   String[1]          $database,
   String[1]          $user,
   String[1]          $secret,
+  String[1]          $marker,
+  Boolean            $restore,
 ) {
   include hcluster
   include profile::hadoop
@@ -27,6 +31,8 @@ class profile::metastore (
     user           => $user,
     password       => Sensitive(file($secret).strip),
     secret         => $secret,
+    marker         => $marker,
+    restore        => $restore,
     schema         => "${home}/metastore-schema/hive-schema-4.0.0.mysql.sql",
     metastore_site => $metastore_site + $site['metastore-site'],
     daemon         => {
