@@ -7,7 +7,7 @@ from typing import Any
 from hcluster.localcloud.api.fleet_launch import FleetLaunches
 from hcluster.localcloud.api.spot import SpotRequests
 
-_TRANSIENT = ("settings", "work", "layers", "shown", "rules", "announce")
+_TRANSIENT = ("settings", "work", "volume_work", "layers", "shown", "rules", "announce")
 """What belongs to the running server; it sets them again after a load."""
 
 

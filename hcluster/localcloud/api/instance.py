@@ -24,6 +24,8 @@ class Instance(MotoInstance):  # type: ignore[misc]
     spot_instance_request_id: str | None = None
     reservation_id: str = ""
     ended: datetime | None = None
+    launched = False
+    """Whether it ever ran: a launch that fails ends it, a later start that fails does not."""
 
     def __del__(self) -> None:
         """Moto gives addresses back here; ours belong to interfaces."""

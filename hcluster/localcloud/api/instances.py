@@ -15,10 +15,11 @@ from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.instance import ENDED, Instance, SpotRequest
 from hcluster.localcloud.api.launch import Data, Order
 from hcluster.localcloud.api.market_records import Market
+from hcluster.localcloud.api.network import one_interface
 from hcluster.localcloud.api.parts import Reservation, iam_backends
 from hcluster.localcloud.api.rules import Rules
+from hcluster.localcloud.api.volumes import Volumes
 
-_ROOT_GIB = 8
 DEFAULT_TYPE = "m1.small"
 _USER = "Client.UserInitiatedShutdown"
 
@@ -42,7 +43,7 @@ class Work(Protocol):
         """What a machine of this type is granted here; None when there are none."""
 
 
-class Instances(Market):
+class Instances(Volumes, Market):
     """EC2's records of instances. ``work`` is set by the server that owns it."""
 
     work: Work
@@ -170,6 +171,8 @@ class Instances(Market):
         if not groups:
             groups = [self.get_default_security_group(subnet.vpc_id).id]
         nics = launch.interfaces(data, subnet.id, groups)
+        if len(nics) > 1:
+            raise one_interface(kind)
         home = self._home(nics, subnet)
         self.demand_offered(kind, home.availability_zone, image)
         metadata = dict(data.get("MetadataOptions") or {})
@@ -180,6 +183,7 @@ class Instances(Market):
             "type": kind,
             "subnet": home,
             "nics": nics,
+            "volumes": self.mappings(data, image.root_device_name),
             "profile": self._profile_arn(data.get("IamInstanceProfile") or {}),
             "metadata": metadata,
             "user_data": parse_user_data(str(user_data)) if user_data else None,
@@ -255,28 +259,12 @@ class Instances(Market):
         for nic, wanted in zip(instance.nics.values(), plan["nics"], strict=True):
             if not wanted.get("NetworkInterfaceId"):
                 nic.add_tags(tags.get("network-interface", {}))
-        self._attach_volumes(instance, plan["image"].root_device_name, data, tags.get("volume", {}))
+        self.attach_mapped(instance, plan["volumes"], tags.get("volume", {}))
         if plan["profile"]:
             self.associate_iam_instance_profile(instance.id, iam_instance_profile_arn=plan["profile"])
         if order.spot:
             self._request_spot(instance, order, tags.get("spot-instances-request", {}))
         return instance
-
-    def _attach_volumes(self, instance: Instance, root: str, data: Data, tags: dict[str, str]) -> None:
-        mappings = {m["DeviceName"]: m for m in data.get("BlockDeviceMappings") or () if m.get("DeviceName")}
-        mappings.setdefault(root, {"Ebs": {"VolumeSize": _ROOT_GIB}})
-        for device, mapping in mappings.items():
-            ebs = mapping.get("Ebs")
-            if ebs is None or mapping.get("NoDevice") is not None:
-                continue
-            keep = ebs.get("DeleteOnTermination") is False
-            volume = self.create_volume(
-                size=int(ebs.get("VolumeSize") or _ROOT_GIB),
-                zone_name=instance.placement.zone,
-                volume_type=ebs.get("VolumeType") or "gp3",
-            )
-            volume.add_tags(tags)
-            self.attach_volume(volume.id, instance.id, device, not keep)
 
     def _request_spot(self, instance: Instance, order: Order, tags: dict[str, str]) -> None:
         options = (order.data.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}

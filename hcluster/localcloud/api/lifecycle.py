@@ -9,10 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from hcluster.errors import HclusterError, LocalCloudError
+from hcluster.localcloud.api.firewalls import Enforcer, firewalls
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.instance import Instance
 from hcluster.localcloud.api.network import hostname
 from hcluster.localcloud.api.parts import StateReason
+from hcluster.localcloud.api.volume_work import VolumeJobs
+from hcluster.localcloud.firewall import Firewall
 from hcluster.localcloud.machines import Machines, MachineSpec
 from hcluster.localcloud.settings import DOMAIN
 
@@ -35,6 +38,8 @@ class Lifecycle:
         self._machines = machines
         self._lock = lock
         self._changed = changed
+        self.volumes = VolumeJobs(machines, lock, self._turn, changed)
+        self._enforcer = Enforcer(machines, self._firewalls)
         self._boots = ThreadPoolExecutor(BOOTS, "boot")
         self._ends = ThreadPoolExecutor(ENDS, "end")
         self._turns: dict[str, threading.Lock] = {}
@@ -53,7 +58,20 @@ class Lifecycle:
     def start(self, backend: CloudBackend) -> None:
         """Begin to watch the machines of ``backend``."""
         self._backend = backend
+        self._enforcer.start()
         self._watch.start()
+
+    def resume_volumes(self) -> None:
+        """Take up what was cut off with volumes. The cloud's lock is held, and no machine runs."""
+        self.volumes.resume(self._backend)
+
+    def records_changed(self) -> None:
+        """The records changed, perhaps what the machines' firewalls follow."""
+        self._enforcer.changed()
+
+    def _firewalls(self) -> dict[str, Firewall]:
+        with self._lock:
+            return firewalls(self._backend, self._backend.alive())
 
     def close(self, timeout: float) -> None:
         """Begin nothing more, drop what waits, and wait for what runs. The records of dropped work keep its state, so
@@ -62,6 +80,8 @@ class Lifecycle:
         for pool in (self._boots, self._ends):
             pool.shutdown(wait=False, cancel_futures=True)
         wait(list(self._running), timeout)
+        self.volumes.close()
+        self._enforcer.close()
 
     # Work
 
@@ -120,20 +140,33 @@ class Lifecycle:
             if problem := self._start(instance):
                 self._boot_failed(instance, problem)
                 return
+            self._enforcer.settle()
             with self._lock:
+                self.volumes.booted(self._backend, instance)
                 if instance.state == "pending":
                     instance.become("running")
+                    instance.launched = True
                 self._changed()
 
     def _start(self, instance: Instance) -> str:
         """Boot the machine; the problem in words, "" when it is up."""
         address = str(instance.private_ip)
-        spec = MachineSpec(
-            instance.id, instance.image_id, address, hostname(address), DOMAIN, str(instance.instance_type)
-        )
         try:
-            self._machines.boot(spec)
+            disks = self.volumes.disks(self._backend, instance)
+            self._machines.boot(
+                MachineSpec(
+                    instance.id,
+                    instance.image_id,
+                    address,
+                    hostname(address),
+                    DOMAIN,
+                    str(instance.instance_type),
+                    disks,
+                )
+            )
         except HclusterError as error:
+            if error.hint:
+                log.warning("%s: %s", instance.id, error.hint)
             return "; ".join(part for part in (error.message, error.context) if part)
         except Exception as error:
             log.exception("boot of %s", instance.id)
@@ -141,8 +174,14 @@ class Lifecycle:
         return ""
 
     def _boot_failed(self, instance: Instance, problem: str) -> None:
+        """A launch that fails is undone; what ran before keeps its root, and may be started again."""
         log.warning("%s did not boot: %s", instance.id, problem)
         with self._lock:
+            if instance.launched and instance.lifecycle != "spot":
+                if instance.state == "pending":
+                    instance.become("stopped", "Server.InternalError", f"Internal error on start: {problem}")
+                self._changed()
+                return
             instance.become("shutting-down", "Server.InternalError", f"Internal error on launch: {problem}")
         self._end(instance)
 
@@ -161,12 +200,19 @@ class Lifecycle:
             if not self._still(instance, "running"):
                 return
             self._machines.power_off(instance.id)
-            if problem := self._start(instance):
-                log.warning("%s did not reboot: %s", instance.id, problem)
-                with self._lock:
-                    if instance.state == "running":
-                        instance.become("stopped", "Server.InternalError", f"Internal error on reboot: {problem}")
-                    self._changed()
+            self._start_again(instance)
+
+    def _start_again(self, instance: Instance) -> None:
+        """Boot a running instance whose machine is off for a moment."""
+        problem = self._start(instance)
+        if problem:
+            log.warning("%s did not reboot: %s", instance.id, problem)
+        with self._lock:
+            if problem and instance.state == "running":
+                instance.become("stopped", "Server.InternalError", f"Internal error on reboot: {problem}")
+            else:
+                self.volumes.booted(self._backend, instance)
+            self._changed()
 
     def _destroy(self, instance: Instance) -> None:
         with self._turn(instance.id):
@@ -190,11 +236,14 @@ class Lifecycle:
                 if reboot:
                     self._machines.power_off(instance_id)
                 self._machines.create_layer(instance_id, image.id)
+            except HclusterError as error:
+                log.warning("no image %s of %s: %s", image.id, instance_id, error.message)
+                problem = error.message
             except Exception as error:
                 log.exception("image %s of %s", image.id, instance_id)
                 problem = str(error) or type(error).__name__
             if reboot and instance is not None and self._still(instance, "running"):
-                self._start(instance)
+                self._start_again(instance)
         with self._lock:
             image.state = "failed" if problem else "available"
             if problem:

@@ -50,7 +50,14 @@ class Network(EC2Backend):  # type: ignore[misc]
     def create_vpc(self, cidr_block: str, *args: Any, **kwargs: Any) -> Any:
         """A VPC inside the cloud's network; others have no way to their instances."""
         self._inside(cidr_block)
-        return super().create_vpc(cidr_block, *args, **kwargs)
+        vpc = super().create_vpc(cidr_block, *args, **kwargs)
+        group = self.get_default_security_group(vpc.id)
+        if group is not None and not group.ingress_rules:
+            # The default group's members reach each other, and nobody else reaches them.
+            self.authorize_security_group_ingress(
+                group.id, "-1", "", "", [], source_groups=[{"GroupId": group.id}], vpc_id=vpc.id
+            )
+        return vpc
 
     def associate_vpc_cidr_block(self, vpc_id: str, cidr_block: str, *args: Any, **kwargs: Any) -> Any:
         """A further block of a VPC must lie inside the cloud's network, too."""
@@ -110,6 +117,46 @@ class Network(EC2Backend):  # type: ignore[misc]
             entry["PrivateDnsName"] = eni.private_dns_name
         return eni
 
+    @staticmethod
+    def groups_of(eni: Any) -> list[Any]:
+        """The security groups of an interface."""
+        return list(eni._group_set)  # noqa: SLF001 - moto's public one adds those of the instance
+
+    def attach_network_interface(self, eni_id: str, instance_id: str, device_index: int) -> Any:
+        """Refused: each instance has the one interface that it was launched with."""
+        eni, instance = self.get_network_interface(eni_id), self.get_instance(instance_id)
+        if eni.instance is not None:
+            raise Fault("InvalidNetworkInterface.InUse", f"Interface: [{eni_id}] in use.")
+        if int(device_index) in instance.nics:
+            text = f"Instance '{instance_id}' already has an interface attached at device index '{device_index}'."
+            raise Fault("InvalidParameterValue", text)
+        raise one_interface(str(instance.instance_type))
+
+    def modify_network_interface_attribute(self, eni_id: str, group_ids: list[str], *args: Any, **kwargs: Any) -> Any:
+        """The groups of an instance are those of its interface."""
+        groups = [self._group(group_id) for group_id in group_ids or ()]
+        changed = super().modify_network_interface_attribute(eni_id, group_ids, *args, **kwargs)
+        eni = self.get_network_interface(eni_id)
+        if groups and eni.instance is not None:
+            eni.instance.security_groups = groups
+        return changed
+
+    def modify_instance_security_groups(self, instance_id: str, new_group_id_list: list[str]) -> Any:
+        """The groups of an instance are those of its interface."""
+        groups = [self._group(group_id) for group_id in new_group_id_list]
+        if not groups:
+            raise Fault("InvalidParameterValue", "An instance needs at least one security group.")
+        instance = super().modify_instance_security_groups(instance_id, new_group_id_list)
+        for eni in instance.nics.values():
+            eni._group_set = groups  # noqa: SLF001
+        return instance
+
+    def _group(self, group_id: str) -> Any:
+        group = self.get_security_group_from_id(group_id)
+        if group is None:
+            raise Fault("InvalidGroup.NotFound", f"The security group '{group_id}' does not exist")
+        return group
+
     def delete_network_interface(self, eni_id: str) -> None:
         """Only what is attached to nothing can be deleted."""
         eni = self.enis.get(eni_id)
@@ -158,6 +205,11 @@ class Network(EC2Backend):  # type: ignore[misc]
             "InsufficientFreeAddressesInSubnet",
             f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the request.",
         )
+
+
+def one_interface(instance_type: str) -> Fault:
+    """What a second interface is refused with."""
+    return Fault("AttachmentLimitExceeded", f"Interface count 2 exceeds the limit for {instance_type}")
 
 
 def _primary(address: Any, addresses: list[dict[str, Any]] | None) -> str:

@@ -8,15 +8,17 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from ipaddress import IPv4Network
 from typing import Any, cast
 
 from moto.core.utils import get_service_model, utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from hcluster.localcloud.api import hooks
+from hcluster.localcloud.api import hooks, queues
 from hcluster.localcloud.api.changes import Changes, watch
 from hcluster.localcloud.api.controls import Controls
 from hcluster.localcloud.api.events import Events
+from hcluster.localcloud.api.federation import Federation
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import Environ, Gateway, Hooks, StartResponse
 from hcluster.localcloud.api.http import ApiHandler, SocketServer
@@ -56,10 +58,11 @@ class ApiServer:
         self._machines = machines
         self._lock = threading.RLock()
         self._object_lock = threading.RLock()
-        self._identities = Identities(settings.account_id)
         self.rules = Rules(settings.folder)
+        self._identities = Identities(settings.account_id, self.rules.clock)
         self._changes = Changes()
         hooks.install(settings, self._identities)
+        queues.install(self._lock)
         watch(BaseModel, self._changes)
         self._records = Records(
             settings.folder / "records",
@@ -91,6 +94,7 @@ class ApiServer:
         backend.settings = self._settings
         backend.work = self._lifecycle
         backend.layers = self._lifecycle
+        backend.volume_work = self._lifecycle.volumes
         backend.shown = {}
         backend.rules = self.rules
         backend.announce = self.controls.state_changed
@@ -150,6 +154,7 @@ class ApiServer:
     def resume(self) -> None:
         """Take up what the last stop interrupted: boot again what ran, end what was ending. Returns at once."""
         with self._lock:
+            self._lifecycle.resume_volumes()
             for instance in self._backend.alive():
                 self._resume(instance)
             for image in list(self._backend.amis.values()):
@@ -196,6 +201,7 @@ class ApiServer:
             {"": self._lock, "s3": self._object_lock},
             Hooks(self._ready, self._changed, self._settle),
             self.rules,
+            Federation(self._identities, IPv4Network(self._settings.cidr)),
         )
         self._records.start()
         self._keeper.start()
@@ -227,6 +233,7 @@ class ApiServer:
         else:
             self._backend.shown.clear()
             self._keeper.changed(service, body)
+            self._lifecycle.records_changed()
 
     def _ready(self, service: str) -> None:
         if service != "s3":
@@ -239,6 +246,7 @@ class ApiServer:
     def _control_changed(self) -> None:
         self._backend.shown.clear()
         self._keeper.later()
+        self._lifecycle.records_changed()
 
     def shutdown(self) -> None:
         """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
