@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from hcluster.errors import HclusterError, NotFoundError, UsageError
 from hcluster.localcloud.api.events import admits, event, message
 from hcluster.localcloud.api.targets import Candidate, Wanted, choose
 from hcluster.model.names import TAG_CLUSTER, TAG_GROUP
-from tests.unit.api_cloud import Cloud, FakeMachines, running_cloud, until
+from tests.unit.api_cloud import Cloud, running_cloud, until
 
 SPOT = {"InstanceMarketOptions": {"MarketType": "spot"}}
 PERSISTENT = {
@@ -120,6 +120,27 @@ def test_state_changes_reach_the_queues_of_matching_rules_in_order(cloud: Cloud)
     for name in ("states", "unpermitted", "disabled"):
         cloud.client("events").remove_targets(Rule=name, Ids=["queue", "again"])
         cloud.client("events").delete_rule(Name=name)
+
+
+def test_who_waits_for_a_message_holds_up_nobody_and_gets_it_at_once(cloud: Cloud) -> None:
+    sqs = cloud.client("sqs")
+    sqs.create_queue(QueueName="waited")
+    url = f"{cloud.url}/123456789012/waited"
+    found: list[str] = []
+
+    def wait() -> None:
+        received = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)
+        found.extend(entry["Body"] for entry in received.get("Messages", []))
+
+    waiting = threading.Thread(target=wait)
+    begun = time.monotonic()
+    waiting.start()
+    time.sleep(0.2)
+    cloud.client("iam").list_users()
+    sqs.send_message(QueueUrl=url, MessageBody="news")
+    waiting.join(15)
+    assert found == ["news"]
+    assert time.monotonic() - begun < 15
 
 
 def test_a_launch_that_fails_sends_no_events(cloud: Cloud) -> None:
@@ -252,26 +273,6 @@ def test_only_spot_instances_are_interrupted(cloud: Cloud) -> None:
     instance = cloud.run()[0]
     with pytest.raises(UsageError, match="is an on-demand instance"):
         _do(cloud, "interrupt", instance)
-
-
-def test_a_notice_outlasts_the_cloud_and_ends_the_instance_when_it_is_back(tmp_path: Path) -> None:
-    machines = FakeMachines()
-    with running_cloud(tmp_path, machines) as cloud:
-        late, early = cloud.run(2, **SPOT)
-        _do(cloud, "interrupt", late, notice=3600)
-        _do(cloud, "interrupt", early, notice=0.3)
-        _do(cloud, "freeze", late)
-        cloud.server.shutdown()
-        assert machines.frozen == set()
-    with running_cloud(tmp_path, machines) as cloud:
-        time.sleep(0.3)
-        cloud.server.resume()
-        cloud.wait([early], "terminated")
-        cloud.wait([late], "running")
-        assert _state_of_request(cloud, late) == ("active", "marked-for-termination")
-        with cloud.metadata_of(late) as imds:
-            assert "terminate" in imds.get("meta-data/spot/instance-action")
-        assert [rule["effect"]["kind"] for rule in _do(cloud, "list")] == ["interruption"]
 
 
 # Requests

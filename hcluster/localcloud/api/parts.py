@@ -11,6 +11,7 @@ from typing import Any
 import moto.core.responses
 import moto.s3.models
 import moto.s3.responses
+import moto.sqs.models
 from moto.core.authorization import ActionAuthenticatorMixin as _Authenticator
 from moto.core.base_backend import BackendDict as _BackendDict
 from moto.core.common_models import BaseModel as _BaseModel
@@ -29,6 +30,7 @@ from moto.s3.models import FakeKey as _FakeKey
 from moto.s3.models import FakeMultipart as _FakeMultipart
 from moto.s3.models import S3Backend as _S3Backend
 from moto.s3.models import s3_backends as _s3_backends
+from moto.sqs.models import Queue as _Queue
 from moto.sqs.models import sqs_backends as _sqs_backends
 from moto.sts.models import sts_backends as _sts_backends
 
@@ -49,6 +51,7 @@ MotoInstance: Any = _Instance
 TaggedEC2Resource: Any = _TaggedEC2Resource
 S3Backend: Any = _S3Backend
 FakeKey: Any = _FakeKey
+MotoQueue: Any = _Queue
 FakeMultipart: Any = _FakeMultipart
 
 # Classes that we use.
@@ -61,5 +64,6 @@ BackendDict: Any = _BackendDict
 BaseModel: Any = _BaseModel
 Authenticator: Any = _Authenticator
 core_responses: Any = moto.core.responses
+sqs_models: Any = moto.sqs.models
 s3_models: Any = moto.s3.models
 s3_responses: Any = moto.s3.responses
