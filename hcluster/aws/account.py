@@ -9,8 +9,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of
+from hcluster.aws.instances import type_records
 from hcluster.aws.part import Part, Record, chunks
-from hcluster.errors import NotFoundError
 from hcluster.model.account import BucketFacts, SubnetFacts, VcpuQuota
 
 STANDARD_QUOTAS = {"on-demand": "L-1216C47A", "spot": "L-34B43A08"}
@@ -105,12 +105,8 @@ class AwsAccount(Part):
 
     def vcpus(self, types: Sequence[str]) -> dict[str, int]:
         """Virtual CPUs of each instance type. Raises NotFoundError for an unknown type."""
-        with self._session.call(f"looking up instance types {', '.join(types)}"):
-            answer = self._ec2().describe_instance_types(InstanceTypes=sorted(set(types)))
-        found = {str(one["InstanceType"]): int(one["VCpuInfo"]["DefaultVCpus"]) for one in answer["InstanceTypes"]}
-        missing = [one for one in types if one not in found]
-        if missing:
-            raise NotFoundError(f"no instance types {', '.join(missing)} in {self._session.region()}")
+        records = type_records(self._session, types)
+        found = {name: int(record["VCpuInfo"]["DefaultVCpus"]) for name, record in records.items()}
         return {one: found[one] for one in types}
 
     def _policy_source(self) -> str:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of
 from hcluster.aws.part import Part, Record, carries, chunks, tag_filters, tags_of
+from hcluster.aws.session import AwsSession
 from hcluster.errors import CloudError, NotFoundError
 from hcluster.model.node import Instance
 
@@ -17,6 +18,23 @@ TERMINATE_AT_ONCE = 1000
 """EC2's limit of ids in one TerminateInstances call."""
 FILTER_VALUES = 200
 """EC2's limit of values in one filter."""
+
+
+def type_records(session: AwsSession, types: Sequence[str]) -> dict[str, Record]:
+    """What DescribeInstanceTypes tells of each type, in one call. Raises NotFoundError for an unknown type."""
+    with session.call(f"looking up instance types {', '.join(types)}"):
+        try:
+            answer = session.client("ec2").describe_instance_types(InstanceTypes=sorted(set(types)))
+        except ClientError as cause:
+            if code_of(cause) != "InvalidInstanceType":
+                raise
+            raise NotFoundError(
+                f"not all of the instance types {', '.join(types)} exist in {session.region()}",
+                context=str(cause),
+                hint="correct `types` in the cluster's YAML",
+                reference="no-such-type",
+            ) from cause
+    return {str(one["InstanceType"]): one for one in answer["InstanceTypes"]}
 
 
 class Instances(Part):
@@ -38,19 +56,8 @@ class Instances(Part):
 
     def memory_mib(self, types: Sequence[str]) -> dict[str, int]:
         """Memory of each instance type, in MiB, in one call. Raises NotFoundError for an unknown type."""
-        with self._session.call(f"looking up instance types {', '.join(types)}"):
-            try:
-                answer = self._ec2().describe_instance_types(InstanceTypes=sorted(set(types)))
-            except ClientError as cause:
-                if code_of(cause) != "InvalidInstanceType":
-                    raise
-                raise NotFoundError(
-                    f"not all of the instance types {', '.join(types)} exist in {self._session.region()}",
-                    context=str(cause),
-                    hint="correct `types` in the cluster's YAML",
-                    reference="no-such-type",
-                ) from cause
-        found = {str(one["InstanceType"]): int(one["MemoryInfo"]["SizeInMiB"]) for one in answer["InstanceTypes"]}
+        records = type_records(self._session, types)
+        found = {name: int(record["MemoryInfo"]["SizeInMiB"]) for name, record in records.items()}
         return {one: found[one] for one in types}
 
     def terminate(self, instances: Sequence[str]) -> None:
