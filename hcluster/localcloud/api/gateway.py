@@ -15,9 +15,11 @@ from typing import Any
 
 from hcluster.localcloud.api import signature
 from hcluster.localcloud.api.faults import Fault, render
+from hcluster.localcloud.api.federation import Federation
 from hcluster.localcloud.api.identity import Identities, Principal
 from hcluster.localcloud.api.operations import s3_operation
 from hcluster.localcloud.api.rules import Rules
+from hcluster.localcloud.api.s3.service import ObjectService, body_of, headers_of
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +27,11 @@ PRINCIPAL = "hcluster.principal"
 SERVICE = "hcluster.service"
 REGION = "hcluster.region"
 """Keys of the WSGI environment that hold the verified caller, the service and the region it signed for."""
+HEADERS = "hcluster.headers"
+"""Key of the WSGI environment that holds the headers by their names in lower case, underscores kept."""
 
 _ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z0-9]+)")
-_READS = ("Describe", "List", "Get", "Head")
+_READS = ("Describe", "List", "Get", "Head", "Simulate")
 _CHUNK = 1 << 20
 
 Environ = dict[str, Any]
@@ -62,6 +66,7 @@ class Gateway:
         locks: dict[str, threading.RLock],
         hooks: Hooks,
         rules: Rules,
+        federation: Federation,
     ) -> None:
         """``locks``: "s3" for S3 and "" for all other services; ``hooks`` keep what requests change."""
         self._app = app
@@ -70,6 +75,7 @@ class Gateway:
         self._locks = locks
         self._hooks = hooks
         self._rules = rules
+        self._federation = federation
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -89,13 +95,20 @@ class Gateway:
             return self._refuse(environ, start_response, broken, request_id)
 
     def _serve(self, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
+        signed = signature.parse(environ)
+        if signed is not None and signed.service == "s3" and self._objects is not None:
+            return self._serve_objects(self._objects, environ, start_response, signed, request_id)
         body = _read(environ)
         environ["hcluster.action"] = _action(environ, body)
         # These would let a caller choose its account, or reset moto: they are moto's own, AWS has none of them.
         environ.pop("HTTP_X_MOTO_ACCOUNT_ID", None)
         if str(environ.get("PATH_INFO", "")).startswith(("/moto-api", "/latest/")):
             raise Fault("AccessDenied", "Access Denied", 403)
-        self._authenticate(environ, body)
+        if self._federation.concerns(environ):
+            environ[SERVICE], environ[REGION] = "sts", self._region
+            self._federation.admit(environ, body)
+        else:
+            self._authenticate(environ, signed, body)
         service = environ[SERVICE]
         action = str(environ["hcluster.action"]) or (s3_operation(environ) if service == "s3" else "")
         told = (service, action, environ[PRINCIPAL].arn)
@@ -144,8 +157,33 @@ class Gateway:
             _close(result)
             raise
 
-    def _authenticate(self, environ: Environ, body: bytes) -> None:
-        signed = signature.parse(environ)
+    def _serve_objects(
+        self,
+        objects: ObjectService,
+        environ: Environ,
+        start_response: StartResponse,
+        signed: signature.Signed,
+        request_id: str,
+    ) -> Iterable[bytes]:
+        """S3: its body is read by whoever keeps it, after all that can be refused without it."""
+        signer = self._authenticate(environ, signed, None)
+        method, path = str(environ["REQUEST_METHOD"]), str(environ["RAW_URI"])
+        query, headers = str(environ["QUERY_STRING"]), environ[HEADERS]
+        told = ("s3", objects.operation(method, path, query, headers), environ[PRINCIPAL].arn)
+        environ["hcluster.action"] = told[1]
+        self._rules.before(*told)
+        answer = objects.answer(
+            method, path, query, headers, environ["wsgi.input"], signer, environ, request_id
+        )
+        body = body_of(answer)
+        if answer.status < HTTPStatus.BAD_REQUEST:
+            self._answered(told, body)
+        start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers_of(answer, request_id))
+        return body
+
+    def _authenticate(
+        self, environ: Environ, signed: signature.Signed | None, body: bytes | None
+    ) -> signature.ChunkSigner:
         if signed is None:
             raise Fault(
                 "MissingAuthenticationToken" if _is_query(environ) else "AccessDenied",
@@ -154,7 +192,8 @@ class Gateway:
             )
         environ[SERVICE], environ[REGION] = signed.service.lower(), signed.region
         credential = self._identities.credential(signed.access_key, signed.token, signed.service)
-        signature.verify(signed, credential.secret, environ, body, datetime.now(UTC) + self._rules.clock())
+        now = datetime.now(UTC) + self._rules.clock()
+        signer = signature.verify(signed, credential.secret, environ, body, now)
         if signed.region != self._region:
             raise Fault(
                 "AuthFailure" if signed.service == "ec2" else "AuthorizationHeaderMalformed",
@@ -162,6 +201,7 @@ class Gateway:
                 400,
             )
         environ[PRINCIPAL] = credential.principal
+        return signer
 
     @staticmethod
     def _refuse(environ: Environ, start_response: StartResponse, fault: Fault, request_id: str) -> Iterable[bytes]:

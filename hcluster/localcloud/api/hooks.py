@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import functools
 from typing import Any
-from urllib.parse import unquote
 
 import moto.ec2.urls
 import moto.ec2instanceconnect.urls
-import xmltodict
+import moto.iam.urls
+import moto.sts.urls
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
-from moto.s3.exceptions import BucketAccessDeniedError
 
-from hcluster.localcloud.api import objects, policy
-from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api import objects
+from hcluster.localcloud.api.access.door import Door
 from hcluster.localcloud.api.fleets import CloudBackend
-from hcluster.localcloud.api.gateway import REGION, SERVICE, caller
-from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.gateway import SERVICE, caller
+from hcluster.localcloud.api.iam_operations import CloudIamResponse
+from hcluster.localcloud.api.identity import Identities
 from hcluster.localcloud.api.parts import (
     Authenticator,
     BackendDict,
@@ -29,11 +29,8 @@ from hcluster.localcloud.api.parts import (
 )
 from hcluster.localcloud.api.responses import CloudResponse, ConnectResponse
 from hcluster.localcloud.api.serializing import CloudSerializer
+from hcluster.localcloud.api.sts_operations import CloudTokenResponse
 from hcluster.localcloud.settings import CloudSettings
-
-# What S3's operations are called in policies, where moto authorizes another name.
-_S3_ACTIONS = {"HeadBucket": "ListBucket", "ListObjectVersions": "ListBucketVersions", "UploadPart": "PutObject"}
-_UNVERIFIED = ("AssumeRoleWithWebIdentity", "AssumeRoleWithSAML")
 
 
 def install(settings: CloudSettings, identities: Identities) -> None:
@@ -46,6 +43,8 @@ def install(settings: CloudSettings, identities: Identities) -> None:
     s3_backends.backend = functools.partial(objects.ObjectBackend, folder=settings.folder / "records" / "objects")
     moto.ec2.urls.url_paths["{0}/"] = CloudResponse.dispatch
     moto.ec2instanceconnect.urls.url_paths["{0}/$"] = ConnectResponse.dispatch
+    moto.iam.urls.url_paths["{0}/$"] = CloudIamResponse.dispatch
+    moto.sts.urls.url_paths["{0}/$"] = CloudTokenResponse.dispatch
     s3_models.FakeKey = objects.StoredKey
     s3_models.FakeMultipart = objects.StoredMultipart
     s3_models.compute_checksum = objects.compute_checksum
@@ -55,83 +54,14 @@ def install(settings: CloudSettings, identities: Identities) -> None:
     SERVICE_SPECIFIC_SERIALIZERS["ec2"] = {"ec2": CloudSerializer}
     # It looks all methods of the class up at each request; EC2's has a thousand.
     core_responses.method_names_from_class = functools.cache(_method_names)
-    Authenticator._authenticate_and_authorize_action = functools.partialmethod(_authorize, identities)  # noqa: SLF001
+    door = Door(identities, settings.account_id, settings.region, caller)
+    Authenticator._authenticate_and_authorize_action = functools.partialmethod(_authorize, door)  # noqa: SLF001
 
 
 def _method_names(response: type) -> frozenset[str]:
     return frozenset(name for name in dir(response) if callable(getattr(response, name, None)))
 
 
-def _authorize(response: Any, identities: Identities, _: type, resource: str = "*") -> None:
-    """What moto calls before each action. Raises Fault unless the caller's policies allow it."""
-    environ = response.normalized_request.environ
-    principal = caller(environ)
-    service = str(environ[SERVICE])
-    operation = response._get_action()  # noqa: SLF001 - moto's own name for it
-    operation = operation[0] if isinstance(operation, list) else str(operation)
-    context = {
-        "aws:PrincipalArn": principal.arn,
-        "aws:RequestedRegion": str(environ[REGION]),
-        "aws:SecureTransport": "false",
-    }
-    if principal.user:
-        context["aws:username"] = principal.user
-    judge = functools.partial(_permitted, identities, principal, context=context)
-    if service == "s3":
-        _authorize_s3(response, judge, operation, resource, context)
-    elif service == "sts":
-        _authorize_sts(identities, principal, judge, operation, resource)
-    elif not judge(f"{service}:{operation}", resource):
-        _refuse(service, f"{service}:{operation}", principal)
-
-
-def _permitted(
-    identities: Identities, principal: Principal, action: str, resource: str, context: dict[str, str]
-) -> bool:
-    if not policy.allowed(identities.documents(principal), action, resource, context):
-        return False
-    return not principal.session_policy or policy.allowed([principal.session_policy], action, resource, context)
-
-
-def _refuse(service: str, action: str, principal: Principal) -> None:
-    text = f"User: {principal.arn} is not authorized to perform: {action}"
-    if service == "ec2":
-        raise Fault("UnauthorizedOperation", f"You are not authorized to perform this operation. {text}", 403)
-    raise Fault("AccessDenied", text, 403)
-
-
-def _authorize_s3(response: Any, judge: Any, operation: str, resource: str, context: dict[str, str]) -> None:
-    action = "s3:" + _S3_ACTIONS.get(operation, operation)
-    query = response.normalized_request.args
-    for name in ("prefix", "delimiter", "max-keys"):
-        if name in query:
-            context[f"s3:{name}"] = str(query[name])
-    if operation == "DeleteObject" and "delete" in query and "/" not in resource:
-        # The bulk deletion: each key is a resource of its own; moto turns this error into one entry a key.
-        entries = xmltodict.parse(response.body)["Delete"].get("Object") or []
-        keys = [e["Key"] for e in (entries if isinstance(entries, list) else [entries])]
-        if not all(judge(action, f"{resource}/{key}") for key in keys):
-            raise BucketAccessDeniedError(bucket=response.bucket_name)
-        return
-    if not judge(action, resource):
-        raise Fault("AccessDenied", "Access Denied", 403)
-    source = response.headers.get("x-amz-copy-source")
-    if source and operation == "PutObject":
-        path = unquote(source).lstrip("/").split("?", 1)[0]
-        if not judge("s3:GetObject", f"arn:aws:s3:::{path}"):
-            raise Fault("AccessDenied", "Access Denied", 403)
-
-
-def _authorize_sts(identities: Identities, principal: Principal, judge: Any, operation: str, resource: str) -> None:
-    if operation == "GetCallerIdentity":
-        return
-    if operation in _UNVERIFIED or operation in ("GetSessionToken", "GetFederationToken"):
-        raise Fault("AccessDenied", f"{operation} is not supported by the local cloud.", 403)
-    action = f"sts:{operation}"
-    if operation == "AssumeRole":
-        trust = policy.trusts(identities.trust_policy(resource), principal.arn, principal.arn.split(":")[4])
-        if trust == "direct" or (trust == "account" and judge(action, resource)):
-            return
-    elif judge(action, resource):
-        return
-    _refuse("sts", f"{action} on resource: {resource}", principal)
+def _authorize(response: Any, door: Door, _: type, resource: str = "*") -> None:
+    """What moto calls before each action."""
+    door.moto(response, str(response.normalized_request.environ[SERVICE]), resource)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from hcluster.localcloud.api import policy
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.instance import Instance
 from hcluster.localcloud.api.parts import PARTITION, iam_backends, sts_backends
+from hcluster.localcloud.api.policy import Asker, Policies, Policy, PolicyError, decide
+from hcluster.localcloud.api.sts_operations import remember
 
 CREDENTIALS_LIFE = timedelta(hours=6)
 RENEW_BEFORE = timedelta(minutes=45)
@@ -135,7 +136,7 @@ class Metadata:
     def _credentials(self, instance: Instance, role: Any) -> str:
         now = datetime.now(UTC)
         stamp = now.strftime(_STAMP)
-        if not policy.trusts(str(role.assume_role_policy_document), "", "", service="ec2.amazonaws.com"):
+        if not _trusted(str(role.assume_role_policy_document)):
             message = "EC2 cannot assume the role; its trust policy must name ec2.amazonaws.com."
             return json.dumps({"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": stamp})
         session = self._sessions.get(instance.id)
@@ -148,6 +149,7 @@ class Metadata:
                 duration=int(CREDENTIALS_LIFE.total_seconds()),
                 external_id="",
             )
+            remember(session, facts=_facts(instance))
             self._sessions[instance.id] = session
             self._changed()
         return json.dumps(
@@ -162,6 +164,28 @@ class Metadata:
             },
             indent=2,
         )
+
+
+def _facts(instance: Instance) -> dict[str, str]:
+    """Condition keys of the credentials of an instance.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+    """
+    return {
+        "ec2:SourceInstanceARN": f"arn:aws:ec2:{instance.region_name}:{instance.owner_id}:instance/{instance.id}",
+        "ec2:RoleDelivery": "2.0",
+        "aws:EC2InstanceSourceVPC": str(instance.nics[0].vpc_id),
+        "aws:EC2InstanceSourcePrivateIPv4": str(instance.private_ip),
+    }
+
+
+def _trusted(document: str) -> bool:
+    """Whether a trust policy lets EC2 assume the role."""
+    asked = Policies(trust=Policy("trust", document))
+    try:
+        return decide(asked, Asker(service="ec2.amazonaws.com"), "sts:AssumeRole", "*", {}).allowed
+    except PolicyError:
+        return False
 
 
 def _ends(session: Any) -> datetime:

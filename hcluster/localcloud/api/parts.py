@@ -15,6 +15,7 @@ import moto.sqs.models
 from moto.core.authorization import ActionAuthenticatorMixin as _Authenticator
 from moto.core.base_backend import BackendDict as _BackendDict
 from moto.core.common_models import BaseModel as _BaseModel
+from moto.core.responses import BaseResponse as _BaseResponse
 from moto.ec2.models import EC2Backend as _EC2Backend
 from moto.ec2.models import ec2_backends as _ec2_backends
 from moto.ec2.models.amis import Ami as _Ami
@@ -26,6 +27,7 @@ from moto.ec2.responses import EC2Response as _EC2Response
 from moto.ec2instanceconnect.responses import Ec2InstanceConnectResponse as _ConnectResponse
 from moto.events.models import events_backends as _events_backends
 from moto.iam.models import iam_backends as _iam_backends
+from moto.iam.responses import IamResponse as _IamResponse
 from moto.s3.models import FakeKey as _FakeKey
 from moto.s3.models import FakeMultipart as _FakeMultipart
 from moto.s3.models import S3Backend as _S3Backend
@@ -33,6 +35,7 @@ from moto.s3.models import s3_backends as _s3_backends
 from moto.sqs.models import Queue as _Queue
 from moto.sqs.models import sqs_backends as _sqs_backends
 from moto.sts.models import sts_backends as _sts_backends
+from moto.sts.responses import TokenResponse as _TokenResponse
 
 # Records of an account, by account and region (EC2) or partition (the others).
 ec2_backends: Any = _ec2_backends
@@ -44,9 +47,12 @@ sts_backends: Any = _sts_backends
 PARTITION = "aws"
 
 # Classes that ours extend.
+BaseResponse: Any = _BaseResponse
 EC2Backend: Any = _EC2Backend
 EC2Response: Any = _EC2Response
 ConnectResponse: Any = _ConnectResponse
+IamResponse: Any = _IamResponse
+TokenResponse: Any = _TokenResponse
 MotoInstance: Any = _Instance
 TaggedEC2Resource: Any = _TaggedEC2Resource
 S3Backend: Any = _S3Backend

@@ -20,19 +20,3 @@ __all__ = [
     "decide",
     "parse",
 ]
-
-
-def allowed(documents: list[str], action: str, resource: str, values: dict[str, Value]) -> bool:
-    """Whether identity policies allow it."""
-    named = [Policy("", document) for document in documents]
-    return decide(Policies(identity=named), Asker(), action, resource, context(values)).allowed
-
-
-def trusts(document: str, principal: str, account: str, *, service: str = "") -> str:
-    """How a role's trust policy lets somebody assume it: "direct", "account" or ""."""
-    asker = Asker(service=service) if service else Asker(arn=principal, account=account)
-    if decide(Policies(trust=Policy("", document)), asker, "sts:AssumeRole", "*", {}).allowed:
-        return "direct"
-    everything = Policy("", '{"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}')
-    both = Policies(identity=[everything], trust=Policy("", document))
-    return "account" if decide(both, asker, "sts:AssumeRole", "*", {}).allowed else ""

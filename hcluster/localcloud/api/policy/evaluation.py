@@ -110,7 +110,7 @@ _Spoken = list[tuple[Match, Statement]]
 Grant = Literal["", "account", "role", "direct"]
 
 
-def _missing(  # noqa: PLR0911, PLR0913, PLR0917 - one of each for each kind of policy
+def _missing(  # noqa: PLR0911 - one of each for each kind of policy
     policies: Policies,
     asker: Asker,
     action: str,
@@ -186,11 +186,10 @@ def _granted(spoken: _Spoken, asker: Asker) -> Grant:
 def _grant(statement: Statement, asker: Asker) -> Grant:
     """How a statement names the asker: itself, the role of its session, or only its account."""
     groups = statement.principals or {}
-    if asker.service and asker.service in groups.get("Service", ()):
-        return "direct"
-    if asker.federated and asker.federated in groups.get("Federated", ()):
-        return "direct"
     names = groups.get("AWS", ())
+    for name, listed in ((asker.service, groups.get("Service", ())), (asker.federated, groups.get("Federated", ()))):
+        if name and name in listed:
+            return "direct"
     if asker.arn and asker.arn in names:
         return "direct"
     if "*" in names and asker.arn:

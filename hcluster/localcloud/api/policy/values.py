@@ -18,8 +18,8 @@ Context = Mapping[str, Value]
 """What is known of a request, by condition key in lower case."""
 
 Style = Literal["text", "resource", "arn"]
-"""What a wildcard may cross. ``text``: everything. ``arn``: not a colon of the first five. ``resource``: the same, but a
-``*`` that ends a segment may match beyond it."""
+"""What a wildcard may cross. ``text``: everything. ``arn``: not one of the first five colons. ``resource``: the same,
+but a ``*`` that ends a segment may match beyond it."""
 
 _ARN_COLONS = 5
 _VARIABLE = re.compile(r"\$\{([^}]*)(\}?)")

@@ -1,0 +1,204 @@
+"""IAM's operations where moto's own answer is missing or wrong.
+
+Documents that cannot be evaluated are refused when they are put, users have permissions boundaries, and policies can be
+simulated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from moto.core.responses import ActionResult, EmptyResult
+
+from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.identity import Identities
+from hcluster.localcloud.api.parts import IamResponse
+from hcluster.localcloud.api.policy import Asker, Kind, Policies, Policy, PolicyError, parse
+from hcluster.localcloud.api.simulate import Simulation, entries, keys_of, simulate
+
+_ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9]+")
+
+
+def checked(document: object, kind: Kind = "identity") -> str:
+    """A policy document that can be evaluated. Raises Fault."""
+    try:
+        parse(str(document or ""), kind)
+    except PolicyError as error:
+        raise Fault("MalformedPolicyDocument", str(error)) from error
+    return str(document)
+
+
+class CloudIamResponse(IamResponse):  # type: ignore[misc]
+    """One request to IAM; that it is allowed was found out before."""
+
+    def _determine_resource(self) -> str:
+        """Moto's own idea of the resource is not asked for."""
+        return "*"
+
+    # Documents
+
+    def put_user_policy(self) -> Any:
+        """PutUserPolicy."""
+        checked(self._get_param("PolicyDocument"))
+        return super().put_user_policy()
+
+    def put_group_policy(self) -> Any:
+        """PutGroupPolicy."""
+        checked(self._get_param("PolicyDocument"))
+        return super().put_group_policy()
+
+    def put_role_policy(self) -> Any:
+        """PutRolePolicy."""
+        checked(self._get_param("PolicyDocument"))
+        return super().put_role_policy()
+
+    def create_policy(self) -> Any:
+        """CreatePolicy."""
+        checked(self._get_param("PolicyDocument"))
+        return super().create_policy()
+
+    def create_policy_version(self) -> Any:
+        """CreatePolicyVersion."""
+        checked(self._get_param("PolicyDocument"))
+        return super().create_policy_version()
+
+    def create_role(self) -> Any:
+        """CreateRole."""
+        checked(self._get_param("AssumeRolePolicyDocument"), "trust")
+        return super().create_role()
+
+    def update_assume_role_policy(self) -> Any:
+        """UpdateAssumeRolePolicy."""
+        checked(self._get_param("PolicyDocument"), "trust")
+        return super().update_assume_role_policy()
+
+    # Permissions boundaries of users
+
+    def create_user(self) -> Any:
+        """CreateUser."""
+        boundary = self._get_param("PermissionsBoundary")
+        if boundary:
+            self._managed(boundary)
+        answer = super().create_user()
+        if boundary:
+            self._bound(self.backend.get_user(self._get_param("UserName")), boundary)
+        return answer
+
+    def put_user_permissions_boundary(self) -> ActionResult:
+        """PutUserPermissionsBoundary."""
+        user, boundary = self.backend.get_user(self._get_param("UserName")), self._get_param("PermissionsBoundary")
+        self._managed(boundary)
+        self._bound(user, boundary)
+        return EmptyResult()
+
+    def delete_user_permissions_boundary(self) -> ActionResult:
+        """DeleteUserPermissionsBoundary."""
+        user = self.backend.get_user(self._get_param("UserName"))
+        if not getattr(user, "permissions_boundary_arn", ""):
+            raise Fault("NoSuchEntity", f"No permissions boundary of user {user.name} was found.", 404)
+        self._bound(user, "")
+        return EmptyResult()
+
+    def _managed(self, arn: str) -> Any:
+        known = self.backend.managed_policies.get(arn)
+        if known is None:
+            raise Fault("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
+        return known
+
+    @staticmethod
+    def _bound(user: Any, arn: str) -> None:
+        user.permissions_boundary_arn = arn
+        kind = "PermissionsBoundaryPolicy"
+        user.permissions_boundary = {"PermissionsBoundaryType": kind, "PermissionsBoundaryArn": arn} if arn else None
+
+    # OIDC providers
+
+    def create_open_id_connect_provider(self) -> Any:
+        """CreateOpenIDConnectProvider; http is for providers on this machine or in the cloud's own network."""
+        url = str(self._get_param("Url") or "")
+        scheme, separator, rest = url.partition("://")
+        if not separator or scheme not in ("http", "https") or not rest or "?" in rest or "#" in rest:
+            raise Fault("ValidationError", f"Invalid Open ID Connect Provider URL: {url}")
+        answer = super().create_open_id_connect_provider()
+        for provider in self.backend.open_id_providers.values():
+            if provider.url == rest:
+                provider.scheme = scheme
+        return answer
+
+    def add_client_id_to_open_id_connect_provider(self) -> ActionResult:
+        """AddClientIDToOpenIDConnectProvider."""
+        provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
+        client = self._get_param("ClientID")
+        if client not in provider.client_id_list:
+            provider.client_id_list = [*provider.client_id_list, client]
+        return EmptyResult()
+
+    def remove_client_id_from_open_id_connect_provider(self) -> ActionResult:
+        """RemoveClientIDFromOpenIDConnectProvider."""
+        provider = self.backend.get_open_id_connect_provider(self._get_param("OpenIDConnectProviderArn"))
+        client = self._get_param("ClientID")
+        provider.client_id_list = [one for one in provider.client_id_list if one != client]
+        return EmptyResult()
+
+    # Simulation
+
+    def simulate_principal_policy(self) -> ActionResult:
+        """SimulatePrincipalPolicy: what policies of a user, group or role allow."""
+        arn = str(self._get_param("PolicySourceArn") or "")
+        holder = self._holder(arn)
+        own, boundary = Identities(self.current_account).of(holder)
+        given = self._given("PermissionsBoundaryPolicyInputList")
+        return self._simulated([*own, *self._given("PolicyInputList")], given[0] if given else boundary, arn)
+
+    def simulate_custom_policy(self) -> ActionResult:
+        """SimulateCustomPolicy: what policies that nobody has would allow."""
+        boundary = self._given("PermissionsBoundaryPolicyInputList")
+        return self._simulated(self._given("PolicyInputList"), boundary[0] if boundary else None, "")
+
+    def get_context_keys_for_custom_policy(self) -> ActionResult:
+        """GetContextKeysForCustomPolicy."""
+        return ActionResult({"ContextKeyNames": keys_of(one.document for one in self._given("PolicyInputList"))})
+
+    def get_context_keys_for_principal_policy(self) -> ActionResult:
+        """GetContextKeysForPrincipalPolicy."""
+        own, _ = Identities(self.current_account).of(self._holder(str(self._get_param("PolicySourceArn") or "")))
+        documents = [one.document for one in [*own, *self._given("PolicyInputList")]]
+        return ActionResult({"ContextKeyNames": keys_of(documents)})
+
+    def _holder(self, arn: str) -> Any:
+        for known in (self.backend.users, self.backend.roles, self.backend.groups):
+            for holder in list(known.values()):
+                if holder.arn == arn:
+                    return holder
+        if ":assumed-role/" in arn or not re.fullmatch(r"arn:aws:iam::\d{12}:(user|role|group)/.+", arn):
+            raise Fault("InvalidInput", f"Invalid Entity Arn: {arn} does not clearly define entity type and name.")
+        raise Fault("NoSuchEntity", f"The entity {arn} cannot be found.", 404)
+
+    def _given(self, parameter: str) -> list[Policy]:
+        documents = self._get_param(parameter) or []
+        for document in documents:
+            checked(document)
+        return [Policy(f"{parameter}.{place}", str(document)) for place, document in enumerate(documents, 1)]
+
+    def _simulated(self, own: list[Policy], boundary: Policy | None, source: str) -> ActionResult:
+        actions = [str(one) for one in self._get_param("ActionNames") or ()]
+        for action in actions:
+            if not _ACTION.fullmatch(action):
+                raise Fault("InvalidInput", f"Invalid action name: {action}")
+        on_resource = self._get_param("ResourcePolicy")
+        caller = str(self._get_param("CallerArn") or "") or (source if ":user/" in source else "")
+        if on_resource and not caller:
+            raise Fault("InvalidInput", "CallerArn is required with a ResourcePolicy.")
+        resource = Policy("ResourcePolicy", checked(on_resource, "resource")) if on_resource else None
+        owner = str(self._get_param("ResourceOwner") or "").split(":")
+        found = simulate(
+            Simulation(
+                Policies(own, boundary, None, resource, None, owner[4] if len(owner) > 4 else ""),
+                Asker(arn=caller, account=caller.split(":")[4] if caller else self.current_account),
+                actions,
+                [str(one) for one in self._get_param("ResourceArns") or ()],
+                entries(self._get_param("ContextEntries") or ()),
+            )
+        )
+        return ActionResult({"EvaluationResults": found, "IsTruncated": False})
