@@ -22,6 +22,7 @@ from pathlib import Path
 from hcluster.errors import HclusterError
 from hcluster.localcloud import apt_sources, aws_profile, base_image, leftovers
 from hcluster.localcloud.api.server import ApiServer
+from hcluster.localcloud.channel import Channel, path_of
 from hcluster.localcloud.dns import NameServer
 from hcluster.localcloud.layers import Layers
 from hcluster.localcloud.network import CloudNetwork
@@ -74,6 +75,7 @@ class Daemon:
                 network.listen(settings.gateway, settings.api_port), network.listen(METADATA_ADDRESS, METADATA_PORT)
             )
             api.resume()
+            stack.enter_context(Channel(path_of(settings), api.controls.handle))
             self._tell("ready")
             self._watch(names)
             self._tell("stopping")
