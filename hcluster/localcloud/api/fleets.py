@@ -6,19 +6,20 @@ from typing import Any
 
 from hcluster.localcloud.api.fleet_launch import FleetLaunches
 from hcluster.localcloud.api.spot import SpotRequests
+from hcluster.localcloud.api.tags import TagRecords
 
-_TRANSIENT = ("settings", "work", "volume_work", "layers", "shown", "rules", "announce")
+_TRANSIENT = ("settings", "work", "volume_work", "layers", "index", "changes", "rules", "announce")
 """What belongs to the running server; it sets them again after a load."""
 
 
-class CloudBackend(SpotRequests, FleetLaunches):
+class CloudBackend(TagRecords, SpotRequests, FleetLaunches):
     """EC2 of the local cloud."""
 
     def __init__(self, region_name: str, account_id: str, settings: Any) -> None:
         self.settings = settings
         self.by_id, self.tokens, self.parents = {}, {}, {}
-        self.pushed, self.shown = {}, {}
-        self.quota_values, self.placement_groups = {}, {}
+        self.pushed = {}
+        self.quota_values, self.quota_requests, self.placement_groups = {}, [], {}
         super().__init__(region_name, account_id)
         self.route_to_s3()
 

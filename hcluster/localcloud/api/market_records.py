@@ -25,6 +25,8 @@ class Market(Images):
     work: Any
     quota_values: dict[str, float]
     """Quotas whose value is another than a local account begins with, by code."""
+    quota_requests: list[dict[str, Any]]
+    """What was asked of Service Quotas, oldest first, in the API's shape."""
     placement_groups: dict[str, Any]
     """Placement groups by name."""
 

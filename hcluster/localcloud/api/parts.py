@@ -21,6 +21,7 @@ from moto.ec2.models import ec2_backends as _ec2_backends
 from moto.ec2.models.amis import Ami as _Ami
 from moto.ec2.models.core import TaggedEC2Resource as _TaggedEC2Resource
 from moto.ec2.models.instances import Instance as _Instance
+from moto.ec2.models.instances import InstanceState as _InstanceState
 from moto.ec2.models.instances import Reservation as _Reservation
 from moto.ec2.models.instances import StateReason as _StateReason
 from moto.ec2.responses import EC2Response as _EC2Response
@@ -63,6 +64,7 @@ FakeMultipart: Any = _FakeMultipart
 # Classes that we use.
 Ami: Any = _Ami
 Reservation: Any = _Reservation
+InstanceState: Any = _InstanceState
 StateReason: Any = _StateReason
 
 # What our own is put into.

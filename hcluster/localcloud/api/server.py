@@ -14,7 +14,7 @@ from typing import Any, cast
 from moto.core.utils import get_service_model, utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from hcluster.localcloud.api import hooks, queues
+from hcluster.localcloud.api import hooks, own_services, public_parameters, queues
 from hcluster.localcloud.api.changes import Changes, watch
 from hcluster.localcloud.api.controls import Controls
 from hcluster.localcloud.api.events import Events
@@ -25,12 +25,15 @@ from hcluster.localcloud.api.http import ApiHandler, SocketServer
 from hcluster.localcloud.api.identity import Identities
 from hcluster.localcloud.api.imds import ImdsServer
 from hcluster.localcloud.api.instance import Instance
+from hcluster.localcloud.api.instance_index import InstanceIndex
+from hcluster.localcloud.api.instance_operations import writer
 from hcluster.localcloud.api.keeper import Keeper
 from hcluster.localcloud.api.lifecycle import Lifecycle
 from hcluster.localcloud.api.metadata import Metadata
 from hcluster.localcloud.api.objects import ObjectBackend
 from hcluster.localcloud.api.parts import PARTITION, BaseModel, ec2_backends, iam_backends, s3_backends, sts_backends
 from hcluster.localcloud.api.records import Records
+from hcluster.localcloud.api.responses import CloudResponse
 from hcluster.localcloud.api.rules import Rules
 from hcluster.localcloud.machines import Machines
 from hcluster.localcloud.settings import CloudSettings
@@ -61,6 +64,7 @@ class ApiServer:
         self.rules = Rules(settings.folder)
         self._identities = Identities(settings.account_id, self.rules.clock)
         self._changes = Changes()
+        public_parameters.install()
         hooks.install(settings, self._identities)
         queues.install(self._lock)
         watch(BaseModel, self._changes)
@@ -68,6 +72,8 @@ class ApiServer:
             settings.folder / "records",
             {OBJECTS: (self._object_lock, self._object_records)},
         )
+        written = writer(tuple(CloudResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER.items()))
+        self._index = InstanceIndex(self._changes, written, self.rules.lag)
         self._keeper = Keeper(settings, self._lock, self._changes, self._prune)
         self._lifecycle = Lifecycle(machines, self._lock, self._control_changed)
         self._metadata = Metadata(lambda: self._backend, lambda: self._keeper.later("sts"))
@@ -95,7 +101,9 @@ class ApiServer:
         backend.work = self._lifecycle
         backend.layers = self._lifecycle
         backend.volume_work = self._lifecycle.volumes
-        backend.shown = {}
+        backend.index = self._index
+        backend.changes = self._changes
+        self._index.attach(backend)
         backend.rules = self.rules
         backend.announce = self.controls.state_changed
         self._objects.folder = self._settings.folder / "records" / "objects"
@@ -127,7 +135,6 @@ class ApiServer:
         for instance in list(self._backend.by_id.values()):
             if instance.state == "terminated" and instance.ended and now - instance.ended > REMEMBERED:
                 self._backend.teardown(instance)
-                self._backend.shown.clear()
         sts = sts_backends[self._settings.account_id][PARTITION]
         expired = [role for role in sts.assumed_roles if role.expiration < now]
         sts.assumed_roles[:] = [role for role in sts.assumed_roles if role.expiration >= now]
@@ -220,9 +227,12 @@ class ApiServer:
         for service in ("ec2", "s3", "iam", "sts"):
             dispatcher.app_instances[service] = create_backend_app(service)
             get_service_model(service)
+        own = own_services.applications()
 
         def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
             environ["hcluster.machines"] = self._machines
+            if environ["hcluster.service"] in own:
+                return own[environ["hcluster.service"]](environ, start_response)  # type: ignore[no-any-return]
             return dispatcher(environ, start_response)  # type: ignore[no-any-return]
 
         return application
@@ -231,7 +241,6 @@ class ApiServer:
         if service == "s3":
             self._records.changed(OBJECTS)
         else:
-            self._backend.shown.clear()
             self._keeper.changed(service, body)
             self._lifecycle.records_changed()
 
@@ -244,7 +253,6 @@ class ApiServer:
             self._keeper.settle()
 
     def _control_changed(self) -> None:
-        self._backend.shown.clear()
         self._keeper.later()
         self._lifecycle.records_changed()
 
