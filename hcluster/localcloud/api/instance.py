@@ -9,7 +9,7 @@ from moto.core.utils import utcnow
 from moto.ec2.utils import random_spot_request_id
 
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.parts import MotoInstance, StateReason, TaggedEC2Resource
+from hcluster.localcloud.api.parts import InstanceState, MotoInstance, StateReason, TaggedEC2Resource
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 ENDED = ("shutting-down", "terminated")
@@ -58,9 +58,15 @@ class Instance(MotoInstance):  # type: ignore[misc]
         eni.delete_on_termination = bool(nic["DeleteOnTermination"])
         self.attach_eni(eni, nic["DeviceIndex"])
 
+    def add_tags(self, tag_map: dict[str, str]) -> None:
+        """All at once; moto writes one at a time."""
+        if tag_map:
+            self.ec2_backend.create_tags([self.id], tag_map)
+
     def become(self, state: str, reason: str = "", message: str = "") -> None:
         """Change the state; ``reason`` is AWS's code ("Client.UserInitiatedShutdown"), ``message`` its text."""
-        self._state.name, self._state.code = state, CODES[state]
+        # A new one, so that the change of this instance is noted.
+        self._state = InstanceState(state, CODES[state])
         if state == "terminated":
             self.ended = utcnow()
         if state in ("pending", "running"):

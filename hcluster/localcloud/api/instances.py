@@ -11,8 +11,10 @@ from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.utils import parse_user_data, random_reservation_id
 
 from hcluster.localcloud.api import launch
+from hcluster.localcloud.api.changes import Changes
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.instance import ENDED, Instance, SpotRequest
+from hcluster.localcloud.api.instance_index import InstanceIndex
 from hcluster.localcloud.api.launch import Data, Order
 from hcluster.localcloud.api.market_records import Market
 from hcluster.localcloud.api.network import one_interface
@@ -51,8 +53,8 @@ class Instances(Volumes, Market):
     announce: Callable[[str, str], None]
     """Told (instance id, state) whenever an instance enters a state."""
     by_id: dict[str, Instance]
-    shown: dict[str, Any]
-    """Answers of DescribeInstances by request, until the next change: pollers ask the same again and again."""
+    index: InstanceIndex
+    changes: Changes
     tokens: dict[tuple[str, str], tuple[str, Any]]
     pushed: dict[tuple[str, str], list[tuple[float, str]]]
     """SSH keys by instance and user, each with the time (epoch seconds) until which it opens."""

@@ -11,7 +11,6 @@ from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 from moto.ec2.exceptions import DryRunClientError
-from moto.ec2.utils import filter_dict_attribute_mapping
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.attribute_operations import AttributeOperations
@@ -19,22 +18,16 @@ from hcluster.localcloud.api.dry_run import DryRun
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import caller
+from hcluster.localcloud.api.instance_operations import InstanceOperations
 from hcluster.localcloud.api.launch import Order
 from hcluster.localcloud.api.market_operations import MarketOperations
 from hcluster.localcloud.api.parts import ConnectResponse as MotoConnectResponse
 from hcluster.localcloud.api.parts import EC2Response, ec2_backends
 from hcluster.localcloud.api.placement import PlacementOperations
 from hcluster.localcloud.api.spot import SpotOperations
+from hcluster.localcloud.api.tags import TagOperations
 from hcluster.localcloud.api.volume_operations import VolumeOperations
 from hcluster.localcloud.machines import Machines
-
-filter_dict_attribute_mapping.update(
-    {
-        "instance-lifecycle": "lifecycle",
-        "spot-instance-request-id": "spot_instance_request_id",
-        "client-token": "client_token",
-    }
-)
 
 
 def _pairs(found: list[tuple[Any, Any]], name: str) -> ActionResult:
@@ -45,21 +38,16 @@ def _pairs(found: list[tuple[Any, Any]], name: str) -> ActionResult:
     return ActionResult({name: changes})
 
 
-class _Ready(ActionResult):
-    """An answer that was serialized before."""
-
-    def __init__(self, status: int, headers: dict[str, str], body: str) -> None:
-        super().__init__(None)
-        self._ready = (status, headers, body)
-
-    def execute_result(self, context: Any) -> Any:  # noqa: ARG002 - moto's signature
-        """As it was; the request's own id is put in afterwards."""
-        status, headers, body = self._ready
-        return status, dict(headers), body
-
-
 class CloudResponse(
-    DryRun, AttributeOperations, MarketOperations, PlacementOperations, SpotOperations, VolumeOperations, EC2Response
+    DryRun,
+    AttributeOperations,
+    MarketOperations,
+    PlacementOperations,
+    SpotOperations,
+    VolumeOperations,
+    InstanceOperations,
+    TagOperations,
+    EC2Response,
 ):  # type: ignore[misc]
     """One request to EC2."""
 
@@ -73,18 +61,7 @@ class CloudResponse(
             raise DryRunClientError
         return {str(key): value for key, value in dict(self.params).items() if key != "DryRun"}
 
-    def describe_instances(self) -> Any:
-        """DescribeInstances; an unknown filter is refused even when there is nothing to filter."""
-        for name in self._filters_from_querystring():
-            if name not in filter_dict_attribute_mapping and not name.startswith(("tag:", "tag-key", "tag-value")):
-                raise Fault("InvalidParameterValue", f"The filter '{name}' is invalid or not known to the local cloud.")
-        backend = self._backend
-        key = launch.fingerprint(self._request())
-        if key not in backend.shown:
-            backend.shown[key] = self.serialized(super().describe_instances())
-        return _Ready(*backend.shown[key])
-
-    def run_instances(self) -> ActionResult:
+    def run_instances(self) -> Any:
         """RunInstances."""
         request = self._request()
         token = request.pop("ClientToken", None)
@@ -101,7 +78,7 @@ class CloudResponse(
             spot = (data.get("InstanceMarketOptions") or {}).get("MarketType") == "spot"
             return self._backend.launch(Order(data, spot, template, client_token=token or ""), minimum, maximum)
 
-        return ActionResult(self._backend.once("RunInstances", token, request, make))
+        return self.launched(self._backend.once("RunInstances", token, request, make))
 
     def create_fleet(self) -> ActionResult:
         """CreateFleet of type instant."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -30,18 +31,15 @@ from hcluster.localcloud.api.instance_operations import writer
 from hcluster.localcloud.api.keeper import Keeper
 from hcluster.localcloud.api.lifecycle import Lifecycle
 from hcluster.localcloud.api.metadata import Metadata
-from hcluster.localcloud.api.objects import ObjectBackend
-from hcluster.localcloud.api.parts import PARTITION, BaseModel, ec2_backends, iam_backends, s3_backends, sts_backends
-from hcluster.localcloud.api.records import Records
+from hcluster.localcloud.api.parts import PARTITION, BaseModel, ec2_backends, iam_backends, sts_backends
 from hcluster.localcloud.api.responses import CloudResponse
 from hcluster.localcloud.api.rules import Rules
+from hcluster.localcloud.api.s3.service import ObjectService
 from hcluster.localcloud.machines import Machines
 from hcluster.localcloud.settings import CloudSettings
 
 log = logging.getLogger(__name__)
 
-OBJECTS = "objects"
-"""Group of records: S3."""
 REMEMBERED = timedelta(hours=1)
 """How long a terminated instance is still described, as on AWS."""
 _PARALLEL = 8
@@ -60,18 +58,16 @@ class ApiServer:
         self._settings = settings
         self._machines = machines
         self._lock = threading.RLock()
-        self._object_lock = threading.RLock()
         self.rules = Rules(settings.folder)
         self._identities = Identities(settings.account_id, self.rules.clock)
         self._changes = Changes()
         public_parameters.install()
-        hooks.install(settings, self._identities)
+        door = hooks.install(settings, self._identities)
+        self.objects = ObjectService(
+            settings.folder / "records", settings.account_id, settings.region, door, self._now
+        )
         queues.install(self._lock)
         watch(BaseModel, self._changes)
-        self._records = Records(
-            settings.folder / "records",
-            {OBJECTS: (self._object_lock, self._object_records)},
-        )
         written = writer(tuple(CloudResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER.items()))
         self._index = InstanceIndex(self._changes, written, self.rules.lag)
         self._keeper = Keeper(settings, self._lock, self._changes, self._prune)
@@ -90,10 +86,6 @@ class ApiServer:
     def _backend(self) -> CloudBackend:
         return cast("CloudBackend", ec2_backends[self._settings.account_id][self._settings.region])
 
-    @property
-    def _objects(self) -> ObjectBackend:
-        return cast("ObjectBackend", s3_backends[self._settings.account_id][PARTITION])
-
     def _attach(self) -> None:
         """Give the backends what is not part of their records."""
         backend = self._backend
@@ -106,28 +98,21 @@ class ApiServer:
         self._index.attach(backend)
         backend.rules = self.rules
         backend.announce = self.controls.state_changed
-        self._objects.folder = self._settings.folder / "records" / "objects"
 
     # Records
 
-    def _object_records(self) -> dict[str, Any]:
-        return {"s3": s3_backends[self._settings.account_id][PARTITION], "owners": dict(s3_backends.bucket_accounts)}
+    def _now(self) -> float:
+        """The API's clock."""
+        return time.time() + self.rules.clock().total_seconds()
 
     def load(self) -> None:
         """Restore what was saved. Raises LocalCloudError when it cannot be read."""
-        account = self._settings.account_id
         self._keeper.load()
-        if objects := self._records.load(OBJECTS):
-            s3_backends[account][PARTITION] = objects["s3"]
-            s3_backends.bucket_accounts.update(objects["owners"])
         self._attach()
-        if removed := self._objects.sweep():
-            log.info("%d files of no object were removed", removed)
 
     def save(self) -> None:
         """Write all records now. Raises StoreError when the disk does not take them."""
         self._keeper.save()
-        self._records.save()
 
     def _prune(self) -> None:
         """Forget what ended long ago. The lock is held."""
@@ -205,12 +190,14 @@ class ApiServer:
             self._application(),
             self._identities,
             self._settings.region,
-            {"": self._lock, "s3": self._object_lock},
+            self._lock,
             Hooks(self._ready, self._changed, self._settle),
             self.rules,
             Federation(self._identities, IPv4Network(self._settings.cidr)),
+            self.objects,
         )
-        self._records.start()
+        self.objects.open()
+        self.objects.start()
         self._keeper.start()
         self._lifecycle.start(self._backend)
         self._events.start()
@@ -224,7 +211,7 @@ class ApiServer:
     def _application(self) -> Any:
         """Moto's application, with the parts loaded that the first requests need."""
         dispatcher = DomainDispatcherApplication(create_backend_app)
-        for service in ("ec2", "s3", "iam", "sts"):
+        for service in ("ec2", "iam", "sts"):
             dispatcher.app_instances[service] = create_backend_app(service)
             get_service_model(service)
         own = own_services.applications()
@@ -238,19 +225,15 @@ class ApiServer:
         return application
 
     def _changed(self, service: str, body: bytes) -> None:
-        if service == "s3":
-            self._records.changed(OBJECTS)
-        else:
-            self._keeper.changed(service, body)
-            self._lifecycle.records_changed()
+        self._backend.shown.clear()
+        self._keeper.changed(service, body)
+        self._lifecycle.records_changed()
 
-    def _ready(self, service: str) -> None:
-        if service != "s3":
-            self._keeper.ready()
+    def _ready(self, _: str) -> None:
+        self._keeper.ready()
 
-    def _settle(self, service: str) -> None:
-        if service != "s3":
-            self._keeper.settle()
+    def _settle(self, _: str) -> None:
+        self._keeper.settle()
 
     def _control_changed(self) -> None:
         self._keeper.later()
@@ -270,8 +253,7 @@ class ApiServer:
         for server in self._servers[1:]:
             server.stop()
         self._servers = []
-        self._records.stop()
-        self._records.save()
+        self.objects.close()
         self._keeper.close()
 
     def _power_off(self, instance_id: str) -> None:
