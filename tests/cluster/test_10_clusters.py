@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec
+from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec, wait_until
 
 LINES = [f"{number},{name}" for number, name in enumerate(["ant", "bee", "cat", "bee", "cat", "cat"] * 50)]
 
@@ -183,6 +183,61 @@ def test_every_verb_works_under_a_renamed_profile(hcluster: Hcluster, cloud: Clo
     assert renamed.json("job", "run", first, "--jar", "examples", "--class", "pi", "--", "1", "1")["exit_code"] == 0
     assert "hello" in renamed.terminal("echo hello; exit\n", "ssh", first)
     assert all(finding["ok"] for finding in renamed.json("doctor"))
+
+
+def every_table(hcluster: Hcluster, cluster: str) -> dict[str, list[str]]:
+    """The rows of every table of every database, sorted, as HiveServer2 of a cluster reads them."""
+
+    def lines(statement: str) -> list[str]:
+        return hcluster("sql", cluster, statement, "--format", "csv").stdout.splitlines()[1:]
+
+    names = [f"{base}.{table}" for base in lines("show databases") for table in lines(f"show tables in {base}")]
+    return {name: sorted(lines(f"select * from {name}")) for name in names}
+
+
+def test_a_lost_platform_node_is_replaced_on_its_volume_and_every_table_is_there(
+    hcluster: Hcluster, cloud: Cloud, first: str
+) -> None:
+    hcluster(
+        "sql",
+        first,
+        "create database zoo; create table zoo.cages stored as orc as select 1 as id, 'bear' as animal; "
+        "create external table zoo.empty (id int) partitioned by (day string)",
+    )
+    before = every_table(hcluster, first)
+    assert {"default.counts", "zoo.cages", "zoo.empty", "hcluster.clusters"} <= set(before)
+    assert before["zoo.cages"] == ["1,bear"]
+    old = hcluster.json("platform", "status")
+    cloud.client("ec2").terminate_instances(InstanceIds=[old["metastore_node"]])
+    hcluster("platform", "up")
+    new = hcluster.json("platform", "status")
+    assert new["metastore_node"] != old["metastore_node"]
+    assert [new[key] for key in ("metastore_volume", "metastore_uri")] == [
+        old[key] for key in ("metastore_volume", "metastore_uri")
+    ]
+    assert every_table(hcluster, first) == before
+
+
+def test_without_its_volume_the_platform_gets_every_table_back_from_the_last_dump(
+    hcluster: Hcluster, cloud: Cloud, first: str
+) -> None:
+    before = every_table(hcluster, first)
+    hcluster("exec", "platform", "--", "sudo", "systemctl", "start", "hcluster-dump")
+    old = hcluster.json("platform", "status")
+    assert old["dump"]["age"] < 60
+    ec2 = cloud.client("ec2")
+    ec2.terminate_instances(InstanceIds=[old["metastore_node"]])
+    lost = {"VolumeIds": [old["metastore_volume"]]}
+    wait_until(
+        "the volume is free",
+        lambda: ec2.describe_volumes(**lost)["Volumes"][0]["State"] == "available",
+        timeout=60,
+    )
+    ec2.delete_volume(VolumeId=old["metastore_volume"])
+    said = hcluster("platform", "up").stderr
+    assert f"volume {old['metastore_volume']} with the metastore's tables is gone" in said
+    assert hcluster.json("platform", "status")["metastore_volume"] != old["metastore_volume"]
+    assert every_table(hcluster, first) == before
 
 
 def under_another_profile(hcluster: Hcluster, cloud: Cloud, folder: Path) -> Hcluster:

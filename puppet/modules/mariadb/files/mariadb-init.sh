@@ -14,7 +14,8 @@ if [ -d "$data" ] && [ -n "$(ls -A "$data")" ]; then
   exit 1
 fi
 
-mkdir -p "$folder"
+# The unit's umask would keep the server out.
+install -d -m 0755 "$folder"
 # What an interrupted one has left: never moved to its place, thus never used.
 rm -rf "$folder"/.fresh-*
 fresh=$(mktemp -d "$folder/.fresh-XXXXXX")
