@@ -51,11 +51,11 @@ class Compute(Protocol):
         """Availability zone of each subnet, in the order asked for. Raises NotFoundError when one is missing."""
 
     def ensure_security_group(
-        self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
+        self, name: str, *, vpc: str, allow_from: Mapping[str, int], allow_cidrs: Sequence[str], tags: Mapping[str, str]
     ) -> str:
-        """Create or adopt the group by name; its members may speak to each other, to members of ``allow_from`` (group
-        ids) and be reached from ``allow_cidrs`` on port 22. Returns its id. Raises ConflictError when the group of that
-        name does not carry the platform's tag."""
+        """Create or adopt the group by name; its members may speak to each other, be reached by members of
+        ``allow_from`` (group ids) on the TCP port that it names, and from ``allow_cidrs`` on port 22. Returns its id.
+        Raises ConflictError when the group of that name does not carry the platform's tag."""
 
     def delete_security_groups(self, tags: Mapping[str, str]) -> int:
         """Delete groups that carry ``tags``; how many. Groups still in use raise ConflictError."""

@@ -47,16 +47,17 @@ class Network(Part):
         return {subnet: found[subnet] for subnet in subnets}
 
     def ensure_security_group(
-        self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
+        self, name: str, *, vpc: str, allow_from: Mapping[str, int], allow_cidrs: Sequence[str], tags: Mapping[str, str]
     ) -> str:
         """Create or adopt the group by name; its members may speak to each other, are reached by members of
-        ``allow_from`` (group ids) on every port, and from ``allow_cidrs`` on port 22. Returns its id.
+        ``allow_from`` (group ids) on the TCP port that it names, and from ``allow_cidrs`` on port 22. Returns its id.
 
         Rules are added, never taken away; what else an adopted group allows stays. Raises ConflictError when the group
         is not this platform's.
         """
         group = self._group(name, vpc, tags) or self._create_group(name, vpc, tags)
-        wanted = [_from_group(member) for member in (group, *allow_from)] + [_ssh_from(cidr) for cidr in allow_cidrs]
+        wanted = [_from_group(group), *(_to_port(port, other) for other, port in allow_from.items())]
+        wanted += [_ssh_from(cidr) for cidr in allow_cidrs]
         present = _rules(self._settle(f"security group {name}", lambda: self._group_by_id(group)))
         for permission in wanted:
             if not _rules({"IpPermissions": [permission]}) <= present:
@@ -270,6 +271,10 @@ def _blocks(vpc: Record) -> tuple[str, ...]:
 
 def _from_group(group: str) -> dict[str, Any]:
     return {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group}]}
+
+
+def _to_port(port: int, group: str) -> dict[str, Any]:
+    return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "UserIdGroupPairs": [{"GroupId": group}]}
 
 
 def _ssh_from(cidr: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import DownResult
 from hcluster.plan.access import platform_policy, team_policy
-from hcluster.plan.nodes import platform_node_config
+from hcluster.plan.nodes import METASTORE_PORT, platform_node_config
 
 
 def prepare(ctx: Context) -> PlatformRecord:
@@ -41,7 +41,7 @@ def prepare(ctx: Context) -> PlatformRecord:
     teams = ctx.platform.teams
     every = [*teams, names.PLATFORM_CLUSTER]
 
-    def group(name: str, allow_from: tuple[str, ...]) -> str:
+    def group(name: str, allow_from: dict[str, int]) -> str:
         return ctx.compute.ensure_security_group(
             names.resource_name(ctx.platform.name, name),
             vpc=vpc,
@@ -57,8 +57,8 @@ def prepare(ctx: Context) -> PlatformRecord:
             names.resource_name(ctx.platform.name, name, "node"), policy, tags={**tags, names.TAG_TEAM: name}
         )
 
-    groups = dict(zip(teams, gather([lambda team=team: group(team, ()) for team in teams]), strict=True))  # type: ignore[misc]
-    groups[names.PLATFORM_CLUSTER] = group(names.PLATFORM_CLUSTER, tuple(groups.values()))
+    groups = dict(zip(teams, gather([lambda team=team: group(team, {}) for team in teams]), strict=True))  # type: ignore[misc]
+    groups[names.PLATFORM_CLUSTER] = group(names.PLATFORM_CLUSTER, dict.fromkeys(groups.values(), METASTORE_PORT))
     profiles = dict(zip(every, gather([lambda name=name: profile(name) for name in every]), strict=True))  # type: ignore[misc]
     ctx.report(Progress("teams", f"roles and groups of {len(teams)} teams: {', '.join(teams)}", state="ok"))
     return PlatformRecord(

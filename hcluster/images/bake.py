@@ -235,7 +235,7 @@ def _variables(
     vpc, cidrs, subnets = found
     platform_tag = {names.TAG_PLATFORM: wanted.platform}
     group = compute.ensure_security_group(
-        names.resource_name(wanted.platform, BUILDER_ROLE), vpc=vpc, allow_from=(), allow_cidrs=cidrs, tags=platform_tag
+        names.resource_name(wanted.platform, BUILDER_ROLE), vpc=vpc, allow_from={}, allow_cidrs=cidrs, tags=platform_tag
     )
     user, host, port = bastion(wanted.bastion)
     return {

@@ -9,6 +9,9 @@ from hcluster.model.platform import PlatformRecord
 from hcluster.spec.base import STANDING
 from hcluster.spec.cluster import ClusterSpec
 
+METASTORE_PORT = 9083
+"""Where the platform node's metastore answers (puppet/data/hive.yaml)."""
+
 DATA_DIRS = ("/var/lib/hadoop",)
 """Where HDFS and YARN keep their files on a node."""
 
@@ -63,7 +66,7 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
         "bucket": record.bucket,
         "region": record.region,
         "master_host": "",
-        "metastore_uri": record.metastore_uri or f"thrift://{node_host}:9083",
+        "metastore_uri": record.metastore_uri or f"thrift://{node_host}:{METASTORE_PORT}",
         "workers": 0,
         "core_nodes": 0,
         "worker_memory_mib": 0,

@@ -96,7 +96,7 @@ class InMemoryNetwork(Probed):
 
     @probed
     def ensure_security_group(
-        self, name: str, *, vpc: str, allow_from: Sequence[str], allow_cidrs: Sequence[str], tags: Mapping[str, str]
+        self, name: str, *, vpc: str, allow_from: Mapping[str, int], allow_cidrs: Sequence[str], tags: Mapping[str, str]
     ) -> str:
         """Create or adopt the group by name, with its rules. Returns its id."""
         if vpc != VPC:
@@ -110,7 +110,7 @@ class InMemoryNetwork(Probed):
         else:
             identity = self.new_id("sg")
             group = self.groups[identity] = Group(identity, name, vpc, dict(tags))
-        group.rules |= {Rule(source) for source in (group.id, *allow_from)}
+        group.rules |= {Rule(group.id), *(Rule(source, port) for source, port in allow_from.items())}
         group.rules |= {Rule(cidr, 22) for cidr in allow_cidrs}
         return group.id
 

@@ -68,7 +68,7 @@ def test_a_group_admits_its_members_other_groups_and_ssh_and_each_rule_once(clou
     team = cloud.group("team")
     for _ in range(2):
         group = cloud.compute.ensure_security_group(
-            f"hcluster-{cloud.name}-platform", vpc=vpc, allow_from=[team], allow_cidrs=cidrs, tags=cloud.tags
+            f"hcluster-{cloud.name}-platform", vpc=vpc, allow_from={team: 9083}, allow_cidrs=cidrs, tags=cloud.tags
         )
     found = api.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]
     rules = {
@@ -76,7 +76,7 @@ def test_a_group_admits_its_members_other_groups_and_ssh_and_each_rule_once(clou
         for one in found["IpPermissions"]
         for source in [pair["GroupId"] for pair in one["UserIdGroupPairs"]] + [a["CidrIp"] for a in one["IpRanges"]]
     }
-    assert rules == {("-1", None, group), ("-1", None, team), ("tcp", 22, cidrs[0])}
+    assert rules == {("-1", None, group), ("tcp", 9083, team), ("tcp", 22, cidrs[0])}
 
 
 def test_a_rule_that_is_missing_from_an_adopted_group_is_added(cloud: ApiWorld, api: Api) -> None:

@@ -14,10 +14,10 @@ STRANGER = {"hcluster:platform": "stranger"}
 @pytest.mark.parametrize("tags", [STRANGER, {"project": "x"}])
 def test_a_security_group_of_somebody_else_is_a_conflict(world: World, tags: dict[str, str]) -> None:
     vpc, name = world.vpc()[0], f"hcluster-{world.name}-foreign"
-    made = world.compute.ensure_security_group(name, vpc=vpc, allow_from=(), allow_cidrs=(), tags=tags)
+    made = world.compute.ensure_security_group(name, vpc=vpc, allow_from={}, allow_cidrs=(), tags=tags)
     with pytest.raises(ConflictError, match=f"security group {name}.* exists"):
-        world.compute.ensure_security_group(name, vpc=vpc, allow_from=(), allow_cidrs=(), tags=world.tags)
-    assert world.compute.ensure_security_group(name, vpc=vpc, allow_from=(), allow_cidrs=(), tags=tags) == made
+        world.compute.ensure_security_group(name, vpc=vpc, allow_from={}, allow_cidrs=(), tags=world.tags)
+    assert world.compute.ensure_security_group(name, vpc=vpc, allow_from={}, allow_cidrs=(), tags=tags) == made
     assert world.compute.inventory(world.tags)["groups"] == 0
 
 

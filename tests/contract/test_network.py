@@ -50,7 +50,7 @@ def test_a_security_group_is_made_once_for_each_name(world: World) -> None:
     assert world.group("team") == team
     for _ in range(2):  # adopted with its rules, too
         platform = world.compute.ensure_security_group(
-            f"hcluster-{world.name}-platform", vpc=vpc, allow_from=[team], allow_cidrs=cidrs, tags=world.tags
+            f"hcluster-{world.name}-platform", vpc=vpc, allow_from={team: 9083}, allow_cidrs=cidrs, tags=world.tags
         )
     assert platform != team
     assert world.compute.inventory(world.tags)["groups"] == 2
@@ -60,10 +60,10 @@ def test_security_groups_that_name_each_other_are_deleted_together_and_only_once
     vpc, cidrs, _ = world.vpc()
     team = world.group("team")
     platform = world.compute.ensure_security_group(
-        f"hcluster-{world.name}-platform", vpc=vpc, allow_from=[team], allow_cidrs=cidrs, tags=world.tags
+        f"hcluster-{world.name}-platform", vpc=vpc, allow_from={team: 9083}, allow_cidrs=cidrs, tags=world.tags
     )
     world.compute.ensure_security_group(
-        f"hcluster-{world.name}-team", vpc=vpc, allow_from=[platform], allow_cidrs=cidrs, tags=world.tags
+        f"hcluster-{world.name}-team", vpc=vpc, allow_from={platform: 9083}, allow_cidrs=cidrs, tags=world.tags
     )
     assert world.compute.delete_security_groups(world.tags) == 2
     assert world.compute.delete_security_groups(world.tags) == 0

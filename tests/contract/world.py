@@ -77,7 +77,7 @@ class World(ABC):
         """A security group of the default VPC."""
         vpc, _, _ = self.vpc()
         return self.compute.ensure_security_group(
-            f"hcluster-{self.name}-{name}", vpc=vpc, allow_from=(), allow_cidrs=(), tags=self.tags
+            f"hcluster-{self.name}-{name}", vpc=vpc, allow_from={}, allow_cidrs=(), tags=self.tags
         )
 
     def vpc(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
