@@ -225,7 +225,6 @@ class ApiServer:
         return application
 
     def _changed(self, service: str, body: bytes) -> None:
-        self._backend.shown.clear()
         self._keeper.changed(service, body)
         self._lifecycle.records_changed()
 
