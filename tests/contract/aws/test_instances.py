@@ -118,8 +118,11 @@ def test_a_launch_that_the_subnet_has_no_addresses_for_launches_nothing(account:
     """
     with refused("InsufficientFreeAddressesInSubnet"):
         account.run(12, SubnetId=small_subnet)
-    found = account.ec2.describe_instances(Filters=[{"Name": "subnet-id", "Values": [small_subnet]}])["Reservations"]
-    assert found == []
+    filters = [
+        {"Name": "subnet-id", "Values": [small_subnet]},
+        {"Name": "instance-state-name", "Values": ["pending", "running"]},
+    ]
+    assert account.ec2.describe_instances(Filters=filters)["Reservations"] == []
 
 
 @pytest.mark.usefixtures("local")
