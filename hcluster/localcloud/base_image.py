@@ -75,11 +75,13 @@ def digest_of(sources: Sequence[AptSource]) -> str:
 
 
 def find(cache: Path, digest: str) -> BaseImage | None:
-    """The built base of that digest, None when it has yet to be built."""
+    """The built base of that digest, None when it has yet to be built (or its root is gone)."""
     folder = cache / "base" / digest[:16]
     try:
         record = json.loads((folder / "image.json").read_text())
     except FileNotFoundError:
+        return None
+    if not (folder / "root/etc").is_dir():
         return None
     return BaseImage(record["digest"], folder / "root", record["built"])
 
@@ -106,6 +108,7 @@ def ensure(cache: Path, sources: Sequence[AptSource], report: Report = silent) -
             _customize(fresh / "root")
             built = datetime.now(UTC).strftime("%Y%m%d")
             write_atomically(fresh / "image.json", json.dumps({"digest": digest, "built": built}))
+            _discard(folder)
             fresh.rename(folder)
         finally:
             _discard(fresh)

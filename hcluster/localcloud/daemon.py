@@ -62,7 +62,10 @@ class Daemon:
             network = CloudNetwork(settings)
             network.up()
             layers = Layers(settings.folder / "layers")
+            layers.sweep()
             layers.register_base(base.image_id, base.root)
+            for image, problem in layers.damaged().items():
+                _LOG.error("instances of %s cannot start: %s", image, problem)
             machines = NodeMachines(settings, network, layers)
             names = stack.enter_context(_name_server(settings))
             stack.enter_context(_package_proxy(settings, network, machines))

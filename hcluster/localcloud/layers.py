@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hcluster.errors import LocalCloudError, NotFoundError
+from hcluster.errors import HclusterError, LocalCloudError, NotFoundError
 from hcluster.localcloud.system import run, write_atomically
 
 # Unique to an instance, made anew by each one's first boot.
@@ -22,6 +22,8 @@ _IDENTITY = (
     "etc/resolv.conf",
 )
 COPY_TIMEOUT = 600.0
+_CURE = "make the image again, for example: hcluster ami bake --force"
+_BASE_CURE = "let the base image be built again: hcluster local stop, then hcluster local start"
 
 
 class Layers:
@@ -47,16 +49,40 @@ class Layers:
         """The image and those it stands on, top first.
 
         Raises:
-            NotFoundError: one of them is missing.
+            NotFoundError: the record of one is missing.
         """
         found = [image_id]
         while parent := self._read(found[-1])["parent"]:
             found.append(parent)
         return found
 
+    def damaged(self) -> dict[str, str]:
+        """Images that no instance can be started of, with the reason."""
+        found = {}
+        for path in sorted(self._folder.glob("*/layer.json")):
+            try:
+                self.roots(path.parent.name)
+            except HclusterError as problem:
+                found[path.parent.name] = problem.message
+        return found
+
     def roots(self, image_id: str) -> list[Path]:
-        """Folders to stack, top first."""
-        return [Path(self._read(name)["root"]) for name in self.chain(image_id)]
+        """Folders to stack, top first.
+
+        Raises:
+            LocalCloudError: one of them is missing on disk.
+        """
+        found = [(name, Path(self._read(name)["root"])) for name in self.chain(image_id)]
+        for name, root in found:
+            if not root.is_dir():
+                below = "" if name == image_id else f", which {image_id} stands on,"
+                raise LocalCloudError(
+                    f"the layer of the image {name}{below} is missing on disk ({root})",
+                    hint=_CURE
+                    if self._read(name)["parent"]
+                    else "build the base again: hcluster local stop, then start",
+                )
+        return [root for _, root in found]
 
     def create(self, image_id: str, parent: str, upper: Path) -> None:
         """Copy an instance's changes to a new layer, without what is unique to the instance.
@@ -91,15 +117,26 @@ class Layers:
         with self._lock:
             names = [path.parent.name for path in self._folder.glob("*/layer.json")]
             kept = [name for name in names if "deleted" not in self._read(name)]
-            needed = {below for name in (*kept, *in_use()) if self.exists(name) for below in self.chain(name)}
+            needed = {below for name in (*kept, *in_use()) for below in self._there(name)}
             for name in set(names) - needed:
                 shutil.rmtree(self._folder / name)
+
+    def sweep(self) -> None:
+        """Remove what a kill left of layers that were being made. Nothing is being made now."""
+        for path in self._folder.glob(".*.new"):
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _there(self, image_id: str) -> Iterator[str]:
+        """The image and those below it, as far as their records are there."""
+        while image_id and self.exists(image_id):
+            yield image_id
+            image_id = self._read(image_id)["parent"]
 
     def _read(self, image_id: str) -> dict[str, str]:
         try:
             record: dict[str, str] = json.loads((self._folder / image_id / "layer.json").read_text())
         except FileNotFoundError:
-            raise NotFoundError(f"the local cloud has no layer of the image {image_id}") from None
+            raise NotFoundError(f"the local cloud has no layer of the image {image_id}", hint=_CURE) from None
         except ValueError as cause:
             raise LocalCloudError(f"the record of layer {image_id} is damaged: {cause}") from cause
         return record

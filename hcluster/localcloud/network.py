@@ -84,13 +84,24 @@ class CloudNetwork:
         run(["ip", "route", "replace", "unreachable", here.cidr, "metric", str(here.block_metric)])
 
     def listen(self, address: str, port: int) -> socket.socket:
-        """A listening TCP socket inside the cloud's namespace; the caller's process stays outside."""
+        """A listening TCP socket inside the cloud's namespace; the caller's process stays outside.
+
+        Raises:
+            LocalCloudError: something listens there already.
+        """
 
         def bind() -> socket.socket:
             listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((address, port))
-            listener.listen(BACKLOG)
+            try:
+                listener.bind((address, port))
+                listener.listen(BACKLOG)
+            except OSError as cause:
+                listener.close()
+                raise LocalCloudError(
+                    f"cannot listen on {address}:{port} in {self.settings.namespace}: {cause.strerror}",
+                    hint=f"hcluster local stop --name {self.settings.name}",
+                ) from cause
             return listener
 
         return in_namespace(self.settings.namespace, bind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hcluster.errors import LocalCloudError, NotFoundError
-from hcluster.localcloud import base_files, console, network, oci, preflight, system, types
+from hcluster.localcloud import base_files, base_image, console, network, oci, preflight, system, types
 from hcluster.localcloud.layers import Layers
 
 
@@ -279,3 +280,36 @@ def test_files_are_replaced_whole(tmp_path: Path) -> None:
 
 def test_the_base_can_format_volumes() -> None:
     assert "e2fsprogs" in base_files.PACKAGES
+
+
+def test_a_layer_that_is_missing_on_disk_is_named_with_its_cure(layers: Layers, tmp_path: Path) -> None:
+    layers.create("ami-1", "ami-base", _upper(tmp_path))
+    layers.create("ami-2", "ami-1", _upper(tmp_path))
+    assert layers.damaged() == {}
+    shutil.rmtree(tmp_path / "layers" / "ami-1" / "root")
+    with pytest.raises(LocalCloudError, match="layer of the image ami-1, which ami-2 stands on, is missing") as caught:
+        layers.roots("ami-2")
+    assert "hcluster ami bake" in caught.value.hint
+    assert set(layers.damaged()) == {"ami-1", "ami-2"}
+    shutil.rmtree(tmp_path / "layers" / "ami-1")
+    assert set(layers.damaged()) == {"ami-2"}
+    layers.delete("ami-2", _nobody)
+    assert not layers.exists("ami-2"), "what is damaged can still be removed"
+
+
+def test_a_layer_that_a_kill_cut_off_is_removed(layers: Layers, tmp_path: Path) -> None:
+    half = tmp_path / "layers" / ".ami-3.new" / "root"
+    half.mkdir(parents=True)
+    layers.create("ami-1", "ami-base", _upper(tmp_path))
+    layers.sweep()
+    assert not half.parent.exists()
+    assert layers.exists("ami-1")
+
+
+def test_a_base_whose_root_is_gone_is_built_again(tmp_path: Path) -> None:
+    folder = tmp_path / "base" / ("a" * 16)
+    (folder / "root/etc").mkdir(parents=True)
+    (folder / "image.json").write_text('{"digest": "%s", "built": "20261101"}' % ("a" * 64))
+    assert base_image.find(tmp_path, "a" * 64) is not None
+    shutil.rmtree(folder / "root")
+    assert base_image.find(tmp_path, "a" * 64) is None
