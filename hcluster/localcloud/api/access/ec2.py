@@ -125,7 +125,7 @@ def _by_name(resources: Ec2Resources, operation: str, parameters: Data, tags: Ma
     if operation in ("CreateKeyPair", "ImportKeyPair", "DeleteKeyPair"):
         name = str(parameters.get("KeyName") or "")
         pairs = list(backend.key_pairs.values())
-        known = next((one for one in pairs if one.name == name or one.id == parameters.get("KeyPairId")), None)
+        known = next((one for one in pairs if one.key_name == name or one.id == parameters.get("KeyPairId")), None)
         keys: dict[str, Value] = {"ec2:KeyPairName": name or (known.name if known else ""), **_tags(backend, known)}
         yield Need(action, resources.arn("key-pair", name or "*"), {**keys, **request_tags(tags.get("key-pair", {}))})
     elif operation in ("CreatePlacementGroup", "DeletePlacementGroup"):
