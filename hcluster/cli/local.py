@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from hcluster.cli import local_faults
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -38,16 +40,25 @@ def start(ctx: typer.Context, name: Name = "default", output: Output = None) -> 
 
 @app.command()
 def status(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
-    """Tell whether the cloud runs, and where.
+    """Tell whether the cloud runs, where, and what is broken in it on purpose.
 
     \b
     Examples:
       hcluster local status
       hcluster local status --name demo --output json
     """
+    from hcluster.errors import LocalCloudError
     from hcluster.localcloud import control
 
-    _show(ctx, output, control.status(name, _state()))
+    found = control.status(name, _state())
+    broken: list[dict[str, object]] | None = []
+    unknown = ""
+    if found.running:
+        try:
+            broken = local_faults.faults(name)
+        except LocalCloudError as error:
+            broken, unknown = None, f"{error}; {error.hint}"
+    _show(ctx, output, found, broken, unknown)
 
 
 @app.command()
@@ -86,6 +97,9 @@ def reset(
     _show(ctx, output, _with_progress(control.reset, name))
 
 
+local_faults.register(app)
+
+
 def _state() -> Path:
     from hcluster.cli.config import state_folder
 
@@ -99,14 +113,26 @@ def _with_progress(action: Callable[[str, Path, Report], CloudStatus], name: str
         return action(name, _state(), report)
 
 
-def _show(ctx: typer.Context, output: Output, found: CloudStatus) -> None:
+def _show(
+    ctx: typer.Context,
+    output: Output,
+    found: CloudStatus,
+    broken: list[dict[str, object]] | None = None,
+    unknown: str = "",
+) -> None:
+    """``broken``: its faults, None when they were not asked for or (``unknown`` says why) could not be."""
+    from dataclasses import asdict
+
     from hcluster.cli.config import CliState
     from hcluster.cli.render import emit, facts_text
 
     state = ctx.obj if isinstance(ctx.obj, CliState) else CliState()
     if output:
         state = CliState(state.platform_file, output, state.user, state.team)
-    emit(state, found, facts_text(_facts(found)))
+    text = facts_text(_facts(found) | ({"faults": unknown} if unknown else {}))
+    if broken:
+        text += "\n\n" + local_faults.faults_table(broken, datetime.now(UTC))
+    emit(state, {**asdict(found), "faults": broken}, text)
 
 
 def _facts(found: CloudStatus) -> dict[str, object]:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.unit.api_cloud import BASE, Cloud, FakeMachines, running_cloud
 
-SPOT = {"InstanceMarketOptions": {"MarketType": "spot"}}
+SPOT: dict[str, Any] = {"InstanceMarketOptions": {"MarketType": "spot"}}
 
 
 @pytest.fixture

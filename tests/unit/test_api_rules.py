@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hcluster.errors import LocalCloudError, NotFoundError, UsageError
+from hcluster.errors import LocalCloudError, UsageError
 from hcluster.localcloud.api.effects import (
     Bucket,
     Call,
@@ -233,7 +233,7 @@ def test_a_rule_ends_by_itself_when_its_time_is_over(rules: Rules, clock: Clockw
 def test_rules_and_what_they_counted_outlast_the_process(rules: Rules, tmp_path: Path, clock: Clockwork) -> None:
     rules.add(Failure("*", "InternalError", times=2), "me")
     rules.add(Shortage("m5.*", left=2), "you", seconds=600)
-    rules.remove(rules.add(Lag(1), "me").id)
+    rules.discard([rules.add(Lag(1), "me").id])
     _codes(rules, 1)
     rules.took("m5.large", "us-east-1a", "spot")
     rules.close()
@@ -247,10 +247,10 @@ def test_rules_and_what_they_counted_outlast_the_process(rules: Rules, tmp_path:
 
 def test_what_was_removed_does_nothing_any_more(rules: Rules) -> None:
     rule = rules.add(Failure("*", "InternalError"), "me")
-    assert rules.remove(rule.id).effect == rule.effect
+    rules.discard([rule.id])
     assert _codes(rules, 1) == [""]
-    with pytest.raises(NotFoundError, match="there is no fault f1"):
-        rules.remove("f1")
+    rules.discard([rule.id])
+    assert rules.all() == []
 
 
 def test_a_rule_that_cannot_be_kept_is_not_in_force(tmp_path: Path, clock: Clockwork) -> None:

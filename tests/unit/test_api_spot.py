@@ -17,8 +17,8 @@ from hcluster.localcloud.api.targets import Candidate, Wanted, choose
 from hcluster.model.names import TAG_CLUSTER, TAG_GROUP
 from tests.unit.api_cloud import Cloud, running_cloud, until
 
-SPOT = {"InstanceMarketOptions": {"MarketType": "spot"}}
-PERSISTENT = {
+SPOT: dict[str, Any] = {"InstanceMarketOptions": {"MarketType": "spot"}}
+PERSISTENT: dict[str, Any] = {
     "InstanceMarketOptions": {
         "MarketType": "spot",
         "SpotOptions": {"SpotInstanceType": "persistent", "InstanceInterruptionBehavior": "stop"},
@@ -362,6 +362,15 @@ def test_a_broken_node_that_ends_is_not_listed_any_more(cloud: Cloud) -> None:
     cloud.client("ec2").terminate_instances(InstanceIds=[instance])
     assert _do(cloud, "list") == []
     cloud.wait([instance], "terminated")
+
+
+def test_everything_done_to_an_instance_is_undone_by_its_id(cloud: Cloud) -> None:
+    instance, other = cloud.run(2)
+    _do(cloud, "partition", instance)
+    _do(cloud, "freeze", instance, other)
+    done = cloud.server.controls.handle("undo", {"ids": [instance]})
+    assert {found["result"] for found in done} == {f"{instance} runs on", f"{instance} is on the network again"}
+    assert cloud.machines.frozen == {other}
 
 
 def test_what_does_not_exist_cannot_be_undone_and_nothing_else_is(cloud: Cloud) -> None:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hcluster.errors import UsageError
+from hcluster.errors import NotFoundError, UsageError
 from hcluster.localcloud.agenda import Agenda
 from hcluster.localcloud.api.broken_nodes import BrokenNodes
 from hcluster.localcloud.api.effects import Broken, Interruption, effect_of
@@ -87,16 +87,18 @@ class Controls:
         return _described([self._rules.add(effect, _by(arguments), _seconds(arguments))])
 
     def _undo(self, arguments: Arguments) -> list[dict[str, Any]]:
-        """Each with its ``result`` in words; all of them when no id is given. Stops at the first that fails."""
+        """Each with its ``result`` in words. ``ids``: of rules or of instances; none: all rules. Nothing is undone when
+        one of them is unknown; it stops at the first that fails."""
         self._spot.prune()
-        there = {rule.id: rule for rule in self._rules.all()}
-        wanted = [str(rule_id) for rule_id in arguments.get("ids") or there]
-        for rule_id in wanted:
-            if rule_id not in there:
-                self._rules.remove(rule_id)
-        return [
-            {**rule.described(), "result": self._undone(rule)} for rule in (there[i] for i in dict.fromkeys(wanted))
-        ]
+        there = self._rules.all()
+        wanted = [str(name) for name in arguments.get("ids") or [rule.id for rule in there]]
+        chosen: dict[str, Rule] = {}
+        for name in wanted:
+            found = [rule for rule in there if name in (rule.id, getattr(rule.effect, "instance_id", ""))]
+            if not found:
+                raise NotFoundError(f"there is no fault {name}", hint="`hcluster local status` lists those there are")
+            chosen |= {rule.id: rule for rule in found}
+        return [{**rule.described(), "result": self._undone(rule)} for rule in chosen.values()]
 
     def _undone(self, rule: Rule) -> str:
         effect = rule.effect

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hcluster.errors import LocalCloudError, NotFoundError
+from hcluster.errors import LocalCloudError
 from hcluster.localcloud.api.effects import (
     Bucket,
     Call,
@@ -172,23 +172,12 @@ class Rules:
                 raise
             return rule
 
-    def remove(self, rule_id: str) -> Rule:
-        """Take a rule out of force. Raises NotFoundError."""
-        with self._lock:
-            if rule_id not in self._rules:
-                raise NotFoundError(
-                    f"there is no fault {rule_id}", hint="`hcluster local status` lists those there are"
-                )
-            rule = self._rules.pop(rule_id)
-            self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] != rule_id}
-            self._write()
-            return rule
-
     def discard(self, rule_ids: Iterable[str]) -> None:
         """Take rules out of force that may be gone already."""
         with self._lock:
-            gone = [self._rules.pop(rule_id, None) for rule_id in rule_ids]
-            if any(gone):
+            gone = {rule_id for rule_id in rule_ids if self._rules.pop(rule_id, None)}
+            self._buckets = {key: bucket for key, bucket in self._buckets.items() if key[0] not in gone}
+            if gone:
                 self._write()
 
     def all(self) -> list[Rule]:
