@@ -76,6 +76,7 @@ class Enforcer:
         self._told: dict[str, Firewall] | None = None
         self._telling = threading.Lock()
         self._wake = threading.Event()
+        self._stale = True
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._working, name="firewalls", daemon=True)
 
@@ -93,23 +94,34 @@ class Enforcer:
 
     def changed(self) -> None:
         """Something of the records changed."""
+        self._stale = True
         self._wake.set()
 
     def settle(self) -> float:
         """Return when the machines follow the records as they are; the seconds that it took. Call without the lock."""
         begun = time.monotonic()
         with self._telling:
-            self._wake.clear()
+            if self._stale:
+                self._stale = False
+                self._wake.clear()
+                self._tell()
+        return time.monotonic() - begun
+
+    def _tell(self) -> None:
+        try:
             wanted = self._read()
             if wanted != self._told:
                 self._machines.enforce(wanted)
                 self._told = wanted
-        return time.monotonic() - begun
+        except BaseException:
+            self._stale = True
+            raise
 
     def _working(self) -> None:
         rest = DELAY
         while not self._closing.is_set():
             self._wake.wait()
+            # With what comes next: one change is seldom alone.
             if self._closing.wait(rest):
                 return
             try:

@@ -227,6 +227,7 @@ class Lifecycle:
                 self._backend.release(instance)
                 self._turns.pop(instance.id, None)
                 self._changed()
+            self._enforcer.changed()
 
     def _capture(self, image: Any, instance_id: str, reboot: object) -> None:
         with self._turn(instance_id):

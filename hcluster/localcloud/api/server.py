@@ -236,7 +236,6 @@ class ApiServer:
 
     def _control_changed(self) -> None:
         self._keeper.later()
-        self._lifecycle.records_changed()
 
     def shutdown(self) -> None:
         """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
