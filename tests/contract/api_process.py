@@ -14,8 +14,6 @@ from collections.abc import Collection, Mapping
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from moto.s3.models import s3_backends
-
 from hcluster.localcloud.api.server import ApiServer
 from hcluster.localcloud.firewall import Firewall
 from hcluster.localcloud.machines import Disk, MachineSpec
@@ -112,8 +110,8 @@ def main(folder: Path) -> None:
     server.register_base_image(BASE_IMAGES[0], "debian-12-amd64-20260101-local")
     api, imds = listening(), listening()
     keys = server.admin_keys()
-    s3_backends["999999999999"]["aws"].create_bucket(FOREIGN_BUCKET, "us-east-1")
     server.serve(api, imds)
+    server.objects.reserve(FOREIGN_BUCKET, "999999999999")
     time.sleep(1.1)  # creation dates are whole seconds
     server.register_base_image(BASE_IMAGES[1], "debian-12-amd64-20260201-local")
     sys.stdout.write(json.dumps({"port": api.getsockname()[1], "keys": keys}) + "\n")

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from hcluster.errors import LocalCloudError
-from hcluster.localcloud.api import lifecycle, records
+from hcluster.localcloud.api import lifecycle
 from tests.unit.api_cloud import BASE, Cloud, FakeMachines, running_cloud, until
 
 
@@ -54,16 +54,6 @@ def test_a_stop_and_a_start_keep_everything_and_boot_what_ran(tmp_path: Path) ->
         assert len(addresses) == 3
         cloud.client("ec2").terminate_instances(InstanceIds=[made["running"], made["stopped"]])
         cloud.wait([made["running"], made["stopped"]], "terminated")
-
-
-def test_changes_are_written_soon_without_being_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(records, "DELAY", 0.05)
-    with running_cloud(tmp_path) as cloud:
-        saved = cloud.settings.folder / "records"
-        cloud.client("s3").create_bucket(Bucket="soon")
-        until(
-            lambda: (saved / "objects.pickle").exists() and b"soon" in (saved / "objects.pickle").read_bytes(), "saved"
-        )
 
 
 def test_what_a_crash_left_half_done_is_finished(tmp_path: Path) -> None:

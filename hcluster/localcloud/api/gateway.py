@@ -13,11 +13,10 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from hcluster.localcloud.api import signature
+from hcluster.localcloud.api import signature, unsupported
 from hcluster.localcloud.api.faults import Fault, render
 from hcluster.localcloud.api.federation import Federation
 from hcluster.localcloud.api.identity import Identities, Principal
-from hcluster.localcloud.api.operations import s3_operation
 from hcluster.localcloud.api.rules import Rules
 from hcluster.localcloud.api.s3.service import ObjectService, body_of, headers_of
 
@@ -63,19 +62,22 @@ class Gateway:
         app: App,
         identities: Identities,
         region: str,
-        locks: dict[str, threading.RLock],
+        lock: threading.RLock,
         hooks: Hooks,
         rules: Rules,
         federation: Federation,
+        objects: ObjectService,
     ) -> None:
-        """``locks``: "s3" for S3 and "" for all other services; ``hooks`` keep what requests change."""
+        """``lock`` is held while moto answers; ``hooks`` keep what requests change; ``objects`` is S3, which needs no
+        lock: bodies of any size move without it."""
         self._app = app
         self._identities = identities
         self._region = region
-        self._locks = locks
+        self._lock = lock
         self._hooks = hooks
         self._rules = rules
         self._federation = federation
+        self._objects = objects
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -85,19 +87,18 @@ class Gateway:
         except Fault as fault:
             return self._refuse(environ, start_response, fault, request_id)
         except NotImplementedError as error:
-            missing = Fault("NotImplemented", f"{_named(environ)} is not supported by the local cloud: {error}", 501)
+            detail = "" if "has not been implemented" in str(error) else str(error)
+            missing = unsupported.refusal(environ, _service(environ), detail)
             return self._refuse(environ, start_response, missing, request_id)
         except Exception as error:
             log.exception("%s failed", _named(environ))
-            broken = Fault(
-                "InternalError", f"{_named(environ)} failed in the local cloud: {type(error).__name__}: {error}", 500
-            )
+            broken = unsupported.failure(environ, _service(environ), error)
             return self._refuse(environ, start_response, broken, request_id)
 
     def _serve(self, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
         signed = signature.parse(environ)
-        if signed is not None and signed.service == "s3" and self._objects is not None:
-            return self._serve_objects(self._objects, environ, start_response, signed, request_id)
+        if signed is not None and signed.service == "s3":
+            return self._serve_objects(environ, start_response, signed, request_id)
         body = _read(environ)
         environ["hcluster.action"] = _action(environ, body)
         # These would let a caller choose its account, or reset moto: they are moto's own, AWS has none of them.
@@ -110,8 +111,7 @@ class Gateway:
         else:
             self._authenticate(environ, signed, body)
         service = environ[SERVICE]
-        action = str(environ["hcluster.action"]) or (s3_operation(environ) if service == "s3" else "")
-        told = (service, action, environ[PRINCIPAL].arn)
+        told = (service, str(environ["hcluster.action"]), environ[PRINCIPAL].arn)
         self._rules.before(*told)
         captured: list[Any] = []
 
@@ -121,7 +121,7 @@ class Gateway:
         mutates = _mutates(environ)
         if mutates:
             self._hooks.ready(service)
-        with self._locks["s3" if service == "s3" else ""]:
+        with self._lock:
             try:
                 result = self._app(environ, capture)
             finally:
@@ -137,6 +137,8 @@ class Gateway:
         if code >= HTTPStatus.BAD_REQUEST and kind.startswith("text/html") and environ["REQUEST_METHOD"] != "HEAD":
             # Flask's own pages, and moto's answers without a body: no SDK can read these.
             _close(result)
+            if code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+                raise unsupported.refusal(environ, _service(environ))
             raise Fault(_CODES.get(code, "InternalError"), f"{_named(environ)}: {HTTPStatus(code).phrase}", code)
         headers.append(("x-amz-request-id", request_id))
         start_response(status, headers)
@@ -159,7 +161,6 @@ class Gateway:
 
     def _serve_objects(
         self,
-        objects: ObjectService,
         environ: Environ,
         start_response: StartResponse,
         signed: signature.Signed,
@@ -169,10 +170,10 @@ class Gateway:
         signer = self._authenticate(environ, signed, None)
         method, path = str(environ["REQUEST_METHOD"]), str(environ["RAW_URI"])
         query, headers = str(environ["QUERY_STRING"]), environ[HEADERS]
-        told = ("s3", objects.operation(method, path, query, headers), environ[PRINCIPAL].arn)
+        told = ("s3", self._objects.operation(method, path, query, headers), environ[PRINCIPAL].arn)
         environ["hcluster.action"] = told[1]
         self._rules.before(*told)
-        answer = objects.answer(
+        answer = self._objects.answer(
             method, path, query, headers, environ["wsgi.input"], signer, environ, request_id
         )
         body = body_of(answer)
@@ -205,8 +206,8 @@ class Gateway:
 
     @staticmethod
     def _refuse(environ: Environ, start_response: StartResponse, fault: Fault, request_id: str) -> Iterable[bytes]:
-        json_protocol = "HTTP_X_AMZ_TARGET" in environ or "json" in str(environ.get("CONTENT_TYPE", ""))
         service = str(environ.get(SERVICE) or ("" if _is_query(environ) else "s3"))
+        json_protocol = "json" in unsupported.protocol(environ, service)
         answer = render(fault, service, json_protocol=json_protocol and service != "s3", request_id=request_id)
         body = b"" if environ["REQUEST_METHOD"] == "HEAD" else answer.body
         start_response(
@@ -276,9 +277,12 @@ def _mutates(environ: Environ) -> bool:
     return environ["REQUEST_METHOD"] not in ("GET", "HEAD", "OPTIONS")
 
 
+def _service(environ: Environ) -> str:
+    return str(environ.get(SERVICE) or "")
+
+
 def _named(environ: Environ) -> str:
-    action = environ.get("hcluster.action") or f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}"
-    return f"{environ.get(SERVICE) or 'request'}: {action}"
+    return f"{_service(environ) or 'request'}: {unsupported.operation(environ, _service(environ))}"
 
 
 def _close(result: Iterable[bytes]) -> None:

@@ -11,7 +11,6 @@ import moto.iam.urls
 import moto.sts.urls
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
 
-from hcluster.localcloud.api import objects
 from hcluster.localcloud.api.access.door import Door
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import SERVICE, caller
@@ -23,9 +22,6 @@ from hcluster.localcloud.api.parts import (
     BaseModel,
     core_responses,
     ec2_backends,
-    s3_backends,
-    s3_models,
-    s3_responses,
 )
 from hcluster.localcloud.api.responses import CloudResponse, ConnectResponse
 from hcluster.localcloud.api.serializing import CloudSerializer
@@ -33,22 +29,16 @@ from hcluster.localcloud.api.sts_operations import CloudTokenResponse
 from hcluster.localcloud.settings import CloudSettings
 
 
-def install(settings: CloudSettings, identities: Identities) -> None:
-    """Start moto's records anew, with our backends, responses and authorization."""
+def install(settings: CloudSettings, identities: Identities) -> Door:
+    """Start moto's records anew, with our backends, responses and authorization, which is for S3 to ask, too."""
     # Not BackendDict.reset(): it makes each backend anew with moto's arguments only.
     for backends in list(BackendDict._instances):  # noqa: SLF001
         backends.clear()
-    s3_backends.bucket_accounts.clear()
     ec2_backends.backend = functools.partial(CloudBackend, settings=settings)
-    s3_backends.backend = functools.partial(objects.ObjectBackend, folder=settings.folder / "records" / "objects")
     moto.ec2.urls.url_paths["{0}/"] = CloudResponse.dispatch
     moto.ec2instanceconnect.urls.url_paths["{0}/$"] = ConnectResponse.dispatch
     moto.iam.urls.url_paths["{0}/$"] = CloudIamResponse.dispatch
     moto.sts.urls.url_paths["{0}/$"] = CloudTokenResponse.dispatch
-    s3_models.FakeKey = objects.StoredKey
-    s3_models.FakeMultipart = objects.StoredMultipart
-    s3_models.compute_checksum = objects.compute_checksum
-    s3_responses.compute_checksum = objects.compute_checksum
     # Moto keeps every object that it ever made for its dashboard: a leak in a server that runs for days.
     BaseModel.__new__ = staticmethod(lambda cls, *_, **__: object.__new__(cls))
     SERVICE_SPECIFIC_SERIALIZERS["ec2"] = {"ec2": CloudSerializer}
@@ -56,6 +46,7 @@ def install(settings: CloudSettings, identities: Identities) -> None:
     core_responses.method_names_from_class = functools.cache(_method_names)
     door = Door(identities, settings.account_id, settings.region, caller)
     Authenticator._authenticate_and_authorize_action = functools.partialmethod(_authorize, door)  # noqa: SLF001
+    return door
 
 
 def _method_names(response: type) -> frozenset[str]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import IO, Any
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 
@@ -17,6 +19,11 @@ log = logging.getLogger(__name__)
 
 IDLE = 120.0
 """Seconds after which a silent connection is closed."""
+DRAINED = 1 << 16
+"""Bytes of an unread body that are read away to keep the connection; after a longer one it is closed."""
+LINGER = 30.0
+"""Seconds that a refused sender may go on sending until it reads its answer."""
+SMALL = 1 << 15
 
 
 class SocketServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -58,26 +65,89 @@ class SocketServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
         log.debug("%s: %s", type, message % args if args else message)
 
 
-class ApiHandler(MotoRequestHandler):
-    """Runs the WSGI application and keeps the connection, which werkzeug's development server would close each time.
+class RequestInput:
+    """The body of one request: ends where it ends, and asks for it only when somebody reads."""
 
-    That is safe because the gateway reads every body to its end.
-    """
+    def __init__(self, stream: Any, length: int | None, begin: Callable[[], None] | None) -> None:
+        """``length``: None for a body that ends itself; ``begin``: tells a client that waits to go on."""
+        self._stream = stream
+        self._left = length
+        self._begin = begin
+
+    @property
+    def unread(self) -> float:
+        """Bytes that are still to come, as far as is known."""
+        return float("inf") if self._left is None else self._left
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the client still waits to be told to go on."""
+        return self._begin is not None
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes; fewer than asked only at the end, or when the connection broke."""
+        return self._take(self._stream.read, size)
+
+    def readline(self, limit: int = -1, /) -> bytes:
+        """The next bytes up to a line feed."""
+        return self._take(self._stream.readline, limit)
+
+    def _take(self, read: Callable[[int], bytes], size: int) -> bytes:
+        if self._left == 0:
+            return b""
+        if self._begin is not None:
+            self._begin()
+            self._begin = None
+        if self._left is not None:
+            size = self._left if size < 0 else min(size, self._left)
+        try:
+            found = read(size)
+        except OSError:
+            found = b""
+        if self._left is None:
+            self._left = None if found or not size else 0
+        else:
+            self._left = self._left - len(found) if found else 0
+        return found
+
+
+class ApiHandler(MotoRequestHandler):
+    """Runs the WSGI application and keeps the connection, which werkzeug's development server would close each time."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
     timeout = IDLE
+    _waits = False
 
     def handle_expect_100(self) -> bool:
-        """The client waits for this line, so it must not stay in the buffer."""
-        super().handle_expect_100()
-        self.wfile.flush()
+        """The client is told to go on when somebody wants its body: what is refused before that costs no transfer."""
+        self._waits = True
         return True
+
+    def _go_on(self) -> None:
+        self.send_response_only(100)
+        self.end_headers()
+        self.wfile.flush()
+
+    def make_environ(self) -> dict[str, Any]:
+        """The WSGI environment, with the headers as they came."""
+        environ: dict[str, Any] = super().make_environ()
+        headers: dict[str, str] = {}
+        for name, value in self.headers.items():
+            lower = name.lower()
+            headers[lower] = f"{headers[lower]},{value}" if lower in headers else value
+        environ["hcluster.headers"] = headers
+        length = headers.get("content-length", "")
+        known = None if environ.get("wsgi.input_terminated") else int(length) if length.isdigit() else 0
+        environ["wsgi.input"] = RequestInput(environ["wsgi.input"], known, self._go_on if self._waits else None)
+        self._waits = False
+        return environ
 
     def run_wsgi(self) -> None:
         """Answer one request."""
         environ = self.make_environ()
+        source: RequestInput = environ["wsgi.input"]
         answer: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], _: object = None) -> None:
@@ -86,15 +156,27 @@ class ApiHandler(MotoRequestHandler):
         app: Any = self.server.app
         result = app(environ, start_response)
         try:
+            if source.unread and not source.awaited and source.unread <= DRAINED:
+                source.read()
+            if source.unread:
+                # It would be taken for the next request.
+                self.close_connection = True
             code, _, phrase = answer[0].partition(" ")
             self._write(int(code), phrase, answer[1], result)
         finally:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
-        # An unread body (the gateway refused before reading it) would be taken for the next request.
-        if environ["wsgi.input"] is self.rfile and environ.get("CONTENT_LENGTH", "0") not in ("", "0"):
-            self.close_connection = True
+        if source.unread and not source.awaited:
+            self._linger(source)
+
+    def _linger(self, source: RequestInput) -> None:
+        """Take what the client still sends: a connection that is closed on it takes the answer away as well."""
+        self.connection.shutdown(socket.SHUT_WR)
+        self.connection.settimeout(1.0)
+        end = time.monotonic() + LINGER
+        while time.monotonic() < end and source.read(1 << 18):
+            pass
 
     def _write(self, code: int, phrase: str, headers: list[tuple[str, str]], result: Iterable[bytes]) -> None:
         bodiless = self.command == "HEAD" or code in (204, 304)
@@ -106,16 +188,32 @@ class ApiHandler(MotoRequestHandler):
             self.send_header(name, value)
             names.add(name.lower())
         self.send_header("Date", self.date_time_string())
-        chunks = iter(result)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        regions = None if bodiless else getattr(result, "sources", None)
+        chunks = iter(()) if regions is not None else iter(result)
         if not bodiless and "content-length" not in names:
             whole = b"".join(chunks)
             self.send_header("Content-Length", str(len(whole)))
             chunks = iter([whole])
         self.end_headers()
-        if not bodiless:
+        if regions is not None:
+            self._send_files(regions())
+        elif not bodiless:
             for chunk in chunks:
                 self.wfile.write(chunk)
         self.wfile.flush()
+
+    def _send_files(self, regions: Iterable[tuple[IO[bytes], int, int]]) -> None:
+        """Small ones go out with the headers; the kernel sends big ones by itself."""
+        for source, start, size in regions:
+            if size <= SMALL:
+                self.wfile.write(os.pread(source.fileno(), size, start))
+                continue
+            self.wfile.flush()
+            if self.connection.sendfile(source, start, size) < size:
+                self.close_connection = True
+                return
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
         """An idle connection that is closed is no error."""

@@ -19,6 +19,9 @@ from hcluster.localcloud.api.skew import SKEW, skewed
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
+UNSIGNED = "UNSIGNED-PAYLOAD"
+_EMPTY = hashlib.sha256().hexdigest()
+
 Environ = Mapping[str, Any]
 
 
@@ -79,21 +82,13 @@ def _signed(credential: str, headers: str, signature: str, rest: tuple[str, str,
     )
 
 
-def verify(signed: Signed, secret: str, environ: Environ, body: bytes, now: datetime) -> None:
-    """Raises Fault unless the request was signed with ``secret``, recently, over this very body."""
+def verify(signed: Signed, secret: str, environ: Environ, body: bytes | None, now: datetime) -> ChunkSigner:
+    """Raises Fault unless the request was signed with ``secret``, recently, over this very body.
+
+    Without a ``body`` the digest that the request declares is taken for it: whoever reads the body checks that. The
+    signer is for the chunks of a body that is signed in chunks.
+    """
     _check_time(signed, now)
-    declared = str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", ""))
-    if signed.presigned_for:
-        payload = declared or ("UNSIGNED-PAYLOAD" if signed.service == "s3" else hashlib.sha256(body).hexdigest())
-    elif declared.startswith(("STREAMING-", "UNSIGNED-")):
-        payload = declared
-    else:
-        payload = hashlib.sha256(body).hexdigest()
-        if declared and declared != payload:
-            raise Fault(
-                "XAmzContentSHA256Mismatch",
-                "The provided 'x-amz-content-sha256' header does not match what was computed.",
-            )
     request = "\n".join(
         (
             str(environ["REQUEST_METHOD"]),
@@ -101,7 +96,7 @@ def verify(signed: Signed, secret: str, environ: Environ, body: bytes, now: date
             _canonical_query(environ),
             "".join(f"{name}:{_header(environ, name)}\n" for name in signed.headers),
             ";".join(signed.headers),
-            payload,
+            _payload(signed, str(environ.get("HTTP_X_AMZ_CONTENT_SHA256", "")), body),
         )
     )
     scope = f"{signed.day}/{signed.region}/{signed.service}/aws4_request"
@@ -115,6 +110,51 @@ def verify(signed: Signed, secret: str, environ: Environ, body: bytes, now: date
             "The request signature we calculated does not match the signature you provided. Check your key.",
             403,
         )
+    return ChunkSigner(key, signed.timestamp, scope, signed.signature)
+
+
+def _payload(signed: Signed, declared: str, body: bytes | None) -> str:
+    if body is None:
+        if not declared and not signed.presigned_for:
+            raise Fault("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+        return declared or UNSIGNED
+    if signed.presigned_for:
+        return declared or (UNSIGNED if signed.service == "s3" else hashlib.sha256(body).hexdigest())
+    if declared.startswith(("STREAMING-", "UNSIGNED-")):
+        return declared
+    payload = hashlib.sha256(body).hexdigest()
+    if declared and declared != payload:
+        raise Fault(
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        )
+    return payload
+
+
+class ChunkSigner:
+    """Checks the signatures of a body's chunks, each of which covers the one before.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+    """
+
+    def __init__(self, key: bytes, timestamp: str, scope: str, seed: str) -> None:
+        """``seed``: the signature of the request."""
+        self._key = key
+        self._place = f"{timestamp}\n{scope}"
+        self._before = seed
+
+    def chunk(self, digest: str, signature: str) -> bool:
+        """Whether the next chunk, whose SHA-256 is ``digest`` in hexadecimal, has the right signature."""
+        return self._right(f"{ALGORITHM}-PAYLOAD", f"{_EMPTY}\n{digest}", signature)
+
+    def trailer(self, digest: str, signature: str) -> bool:
+        """Whether the trailer has the right signature."""
+        return self._right("AWS4-HMAC-SHA256-TRAILER", digest, signature)
+
+    def _right(self, kind: str, rest: str, signature: str) -> bool:
+        text = f"{kind}\n{self._place}\n{self._before}\n{rest}"
+        self._before = hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        return hmac.compare_digest(self._before, signature)
 
 
 def _check_time(signed: Signed, now: datetime) -> None:
