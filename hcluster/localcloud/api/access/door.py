@@ -25,7 +25,7 @@ class Door:
     """Of one cloud."""
 
     def __init__(
-        self, identities: Identities, account: str, region: str, caller: Callable[[Mapping[str, Any]], Principal]
+        self, identities: Identities, account: str, region: str, caller: Callable[[dict[str, Any]], Principal]
     ) -> None:
         """``caller``: the verified caller of a request by its WSGI environment."""
         self.judge = Judge(identities)
@@ -49,7 +49,7 @@ class Door:
             needs = self.needs(principal, service, operation, response)
             self.judge.demand(principal, needs, self.request(environ), service)
 
-    def request(self, environ: Mapping[str, Any]) -> dict[str, Value]:
+    def request(self, environ: dict[str, Any]) -> dict[str, Value]:
         """The condition keys that any request has."""
         return request_keys(environ, self._region, self._identities.now())
 
@@ -92,7 +92,7 @@ class Door:
 
     def s3(  # noqa: D417 - the request's parts explain themselves
         self,
-        environ: Mapping[str, Any],
+        environ: dict[str, Any],
         operation: str,
         bucket: str,
         key: str,
@@ -118,18 +118,18 @@ class Door:
         self.judge.demand(self._caller(environ), needs, self._on_s3(environ, owner), "s3", resource=policy, owner=owner)
 
     def s3_allows(
-        self, environ: Mapping[str, Any], need: Need, bucket: str, *, document: str = "", owner: str = ""
+        self, environ: dict[str, Any], need: Need, bucket: str, *, document: str = "", owner: str = ""
     ) -> bool:
         """Whether the request's caller has one more right: to delete one key of many, to list what is not there."""
         policy = Policy(bucket, document) if document else None
         keys = self._on_s3(environ, owner)
         return self.judge.decision(self._caller(environ), need, keys, resource=policy, owner=owner).allowed
 
-    def _on_s3(self, environ: Mapping[str, Any], owner: str) -> dict[str, Value]:
+    def _on_s3(self, environ: dict[str, Any], owner: str) -> dict[str, Value]:
         keys = self.request(environ)
         return keys | {"s3:ResourceAccount": owner, "aws:ResourceAccount": owner} if owner else keys
 
-    def _moto_s3(self, response: Any, environ: Mapping[str, Any], resource: str) -> None:
+    def _moto_s3(self, response: Any, environ: dict[str, Any], resource: str) -> None:
         bucket, _, key = resource.rpartition(":::")[2].partition("/")
         bucket = "" if bucket == "*" else bucket
         owner = dict(s3_backends.bucket_accounts).get(bucket, ("", ""))[1]
@@ -143,18 +143,20 @@ class Door:
         query = {str(name): str(value) for name, value in dict(response.normalized_request.args).items()}
         headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
         self.s3(environ, operation, bucket, key, query, headers, **about)
+        if operation == "PutBucketPolicy":
+            s3.check_policy(bytes(response.raw_body).decode(errors="replace"), bucket)
         if operation in ("GetObject", "HeadObject") and records is not None and key not in records.keys:
             # Whether something is there is told only to those who may list.
             listing = Need("s3:ListBucket", s3.arn(bucket))
             if not self.s3_allows(environ, listing, bucket, **about):
                 raise refusal("s3", self._caller(environ), listing, self._decision(environ, listing, bucket, about))
 
-    def _decision(self, environ: Mapping[str, Any], need: Need, bucket: str, about: Mapping[str, str]) -> Any:
+    def _decision(self, environ: dict[str, Any], need: Need, bucket: str, about: Mapping[str, str]) -> Any:
         policy = Policy(bucket, about["document"]) if about["document"] else None
         keys = self._on_s3(environ, about["owner"])
         return self.judge.decision(self._caller(environ), need, keys, resource=policy, owner=about["owner"])
 
-    def _deletion(self, response: Any, environ: Mapping[str, Any], bucket: str, about: Mapping[str, str]) -> None:
+    def _deletion(self, response: Any, environ: dict[str, Any], bucket: str, about: Mapping[str, str]) -> None:
         """Each key is a resource of its own; moto turns this error into one entry a key."""
         entries = xmltodict.parse(response.body)["Delete"].get("Object") or []
         for entry in entries if isinstance(entries, list) else [entries]:

@@ -68,8 +68,8 @@ def needs(resources: Ec2Resources, operation: str, parameters: Data) -> list[Nee
         found.append(Need(f"ec2:{operation}", resources.arn(kind), keys))
     for parameter in EXISTING.get(operation, ()):
         kind = NAMED[parameter]
-        for identity in resources.identities(kind, parameter, parameters):
-            found.append(Need(f"ec2:{operation}", *resources.existing(kind, identity)))
+        named = resources.identities(kind, parameter, parameters)
+        found += [Need(f"ec2:{operation}", *resources.existing(kind, identity)) for identity in named]
     found += _by_name(resources, operation, parameters, tags)
     return [*(found or [Need(f"ec2:{operation}")]), *tagged(resources, operation, tags)]
 

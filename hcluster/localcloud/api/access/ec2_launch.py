@@ -18,12 +18,14 @@ from hcluster.localcloud.api.policy import Value
 
 Data = Mapping[str, Any]
 _FALLBACK_TYPE = "m1.small"
+_LAUNCHED = ("instance", "volume", "network-interface", "spot-instances-request")
+"""What a launch makes, and so can tag; a template may carry tags of its own beside."""
 
 
 def run_instances(resources: Ec2Resources, profiles: Iterable[Any], parameters: Data) -> list[Need]:
     """What RunInstances needs; ``profiles``: IAM's instance profiles."""
     data, template = _merged(resources, parameters.get("LaunchTemplate"), parameters)
-    tags = launch.joined_tags(data.get("TagSpecifications") or ())
+    tags = _tags(data)
     found = _launch(resources, ("ec2:RunInstances",), data, template, tags)
     found += tagged(resources, "RunInstances", tags)
     return _once([*found, *_passed(resources, profiles, data)])
@@ -36,10 +38,10 @@ def create_fleet(resources: Ec2Resources, profiles: Iterable[Any], parameters: D
     known = list(profiles)
     for configuration in parameters.get("LaunchTemplateConfigs") or ():
         specification = configuration.get("LaunchTemplateSpecification")
-        for override in configuration.get("Overrides") or ({},):
+        overrides: list[Data] = list(configuration.get("Overrides") or [{}])
+        for override in overrides:
             data, template = _merged(resources, specification, override)
-            tags = launch.joined_tags(data.get("TagSpecifications") or ())
-            tags = {kind: {**tags.get(kind, {}), **own.get(kind, {})} for kind in {*tags, *own} - {"fleet"}}
+            tags = _tags(data, parameters)
             spot = (parameters.get("TargetCapacitySpecification") or {}).get("DefaultTargetCapacityType") == "spot"
             market = {"InstanceMarketOptions": {"MarketType": "spot"}} if spot else {}
             found += _launch(resources, ("ec2:CreateFleet", "ec2:RunInstances"), {**data, **market}, template, tags)
@@ -47,6 +49,11 @@ def create_fleet(resources: Ec2Resources, profiles: Iterable[Any], parameters: D
             found += tagged(resources, "RunInstances", tags)
             found += _passed(resources, known, data)
     return _once([*found, *tagged(resources, "CreateFleet", own)])
+
+
+def _tags(*given: Data) -> dict[str, dict[str, str]]:
+    tags = launch.joined_tags(*(one.get("TagSpecifications") or () for one in given))
+    return {kind: pairs for kind, pairs in tags.items() if kind in _LAUNCHED}
 
 
 def _once(needs: list[Need]) -> list[Need]:
@@ -165,7 +172,8 @@ def _interfaces(
     resources: Ec2Resources, data: Data, tags: Mapping[str, Mapping[str, str]]
 ) -> list[tuple[str, dict[str, Value]]]:
     found = []
-    for nic in data.get("NetworkInterfaces") or ({},):
+    interfaces: list[Data] = list(data.get("NetworkInterfaces") or [{}])
+    for nic in interfaces:
         if nic.get("NetworkInterfaceId"):
             found.append(resources.existing("network-interface", str(nic["NetworkInterfaceId"])))
             continue
@@ -184,8 +192,8 @@ def _volumes(
     resources: Ec2Resources, data: Data, zone: str, tags: Mapping[str, Mapping[str, str]]
 ) -> list[tuple[str, dict[str, Value]]]:
     given = request_tags(tags.get("volume", {}))
-    disks = [one["Ebs"] for one in data.get("BlockDeviceMappings") or () if one.get("Ebs")]
-    return [(resources.arn("volume"), {**volume_keys(ebs, zone), **given}) for ebs in disks or ({},)]
+    disks: list[Data] = [one["Ebs"] for one in data.get("BlockDeviceMappings") or () if one.get("Ebs")]
+    return [(resources.arn("volume"), {**volume_keys(ebs, zone), **given}) for ebs in disks or [{}]]
 
 
 def _passed(resources: Ec2Resources, profiles: Iterable[Any], data: Data) -> list[Need]:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote
 
 from hcluster.localcloud.api.access.need import Need
-from hcluster.localcloud.api.policy import Value
+from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.policy import PolicyError, Value, parse
 
 ACTIONS = {
     "AbortMultipartUpload": "AbortMultipartUpload",
@@ -130,3 +131,15 @@ def _source(header: str) -> Need:
     if version:
         return Need("s3:GetObjectVersion", arn(bucket, key), {"s3:VersionId": version})
     return Need("s3:GetObject", arn(bucket, key))
+
+
+def check_policy(document: str, bucket: str) -> None:
+    """Raises Fault for a bucket policy that cannot be evaluated, or is about another bucket."""
+    try:
+        parsed = parse(document, "resource")
+    except PolicyError as error:
+        raise Fault("MalformedPolicy", str(error)) from error
+    for statement in parsed.statements:
+        for resource in statement.resources:
+            if resource.source.removeprefix("arn:aws:s3:::").split("/", 1)[0] != bucket:
+                raise Fault("MalformedPolicy", f"Policy has invalid resource: {resource.source}")

@@ -62,6 +62,13 @@ class Sessions:
         check(parameters)
         role = self._identities.role(arn)
         token = environ.get(WEB_IDENTITY)
+        asked = {key.lower() for key in listed_tags(parameters.get("Tags"))}
+        if asked & {key.lower() for key in principal.transitive}:
+            raise Fault(
+                "InvalidParameterValue",
+                "One of the specified transitive tag keys can't be set because it conflicts with a transitive tag key "
+                "from the calling session.",
+            )
         tags = token.tags if token is not None else listed_tags(parameters.get("Tags"))
         transitive = token.transitive if token is not None else tuple(parameters.get("TransitiveTagKeys") or ())
         keys = {**session_keys(parameters, tags, transitive), **(token.facts if token is not None else {})}

@@ -180,7 +180,7 @@ def _forms(asker: Asker) -> set[str]:
 
 def _granted(spoken: _Spoken, asker: Asker) -> Grant:
     grants = {_grant(statement, asker) for _, statement in spoken if statement.allows}
-    return next((how for how in ("direct", "role", "account") if how in grants), "")  # type: ignore[return-value]
+    return next((how for how in ("direct", "role", "account") if how in grants), "")
 
 
 def _grant(statement: Statement, asker: Asker) -> Grant:
