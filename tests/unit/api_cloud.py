@@ -226,10 +226,13 @@ class Cloud:
         instance = self.server._backend.by_id[instance_id]
         address = instance.nics[0].private_ip_address
         instance.nics[0].private_ip_address = "127.0.0.1"
+        holders = self.server._backend._holders()
+        holders["127.0.0.1"] = instance.nics[0].id
         try:
             yield Imds(self.imds_port)
         finally:
             instance.nics[0].private_ip_address = address
+            holders.pop("127.0.0.1", None)
 
 
 class Imds:

@@ -8,7 +8,7 @@ from hcluster.localcloud.api.fleet_launch import FleetLaunches
 from hcluster.localcloud.api.spot import SpotRequests
 from hcluster.localcloud.api.tags import TagRecords
 
-_TRANSIENT = ("settings", "work", "volume_work", "layers", "index", "changes", "rules", "announce")
+_TRANSIENT = ("settings", "work", "volume_work", "layers", "index", "changes", "held", "rules", "announce")
 """What belongs to the running server; it sets them again after a load."""
 
 

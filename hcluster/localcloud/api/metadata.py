@@ -37,11 +37,9 @@ class Metadata:
 
     def instance_at(self, address: str) -> Instance | None:
         """The instance that has a private address and is not ended."""
-        for eni in self._backend().enis.values():
-            if eni.private_ip_address == address:
-                found = eni.instance
-                return found if isinstance(found, Instance) and found.state != "terminated" else None
-        return None
+        eni = self._backend().interface_at(address)
+        found = eni.instance if eni is not None else None
+        return found if isinstance(found, Instance) and found.state != "terminated" else None
 
     def answer(self, instance: Instance, path: str) -> str | bytes | None:
         """The content at ``path`` below /latest/, None when there is nothing. Folders list what is in them."""

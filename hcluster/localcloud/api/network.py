@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -29,6 +30,8 @@ class Network(EC2Backend):  # type: ignore[misc]
     settings: CloudSettings
     cursors: dict[str, int]
     """By subnet: the last address handed out, as a number; addresses rest long before they come again."""
+    held: dict[str, str] | None = None
+    """The interface of each address that is in use; None until somebody asks."""
 
     def create_default_vpc(self) -> Any:
         """The default VPC is the cloud's network, with the subnets of its settings."""
@@ -115,6 +118,7 @@ class Network(EC2Backend):  # type: ignore[misc]
         eni.private_dns_name = private_name(address)
         for entry in eni.private_ip_addresses:
             entry["PrivateDnsName"] = eni.private_dns_name
+        self._hold(eni)
         return eni
 
     @staticmethod
@@ -163,6 +167,8 @@ class Network(EC2Backend):  # type: ignore[misc]
         if eni is not None and eni.instance is not None:
             raise Fault("InvalidParameterValue", f"Network interface '{eni_id}' is currently in use.")
         super().delete_network_interface(eni_id)
+        for entry in eni.private_ip_addresses if eni is not None else ():
+            self._holders().pop(str(entry["PrivateIpAddress"]), None)
         self.tags.pop(eni_id, None)
 
     def delete_security_group(self, name: str | None = None, group_id: str | None = None) -> None:
@@ -174,11 +180,38 @@ class Network(EC2Backend):  # type: ignore[misc]
                     raise Fault("DependencyViolation", f"resource {group.id} has a dependent object ({eni.id})")
         super().delete_security_group(name, group_id)
 
-    def _used(self) -> set[str]:
-        used = {self.settings.gateway, self.settings.host_ip}
-        for eni in self.enis.values():
-            used.update(str(entry["PrivateIpAddress"]) for entry in eni.private_ip_addresses)
-        return used
+    def get_network_interface(self, eni_id: str) -> Any:
+        """By id, without moto's walk over all of them."""
+        return self.enis[eni_id] if eni_id in self.enis else super().get_network_interface(eni_id)
+
+    def interface_at(self, address: str) -> Any | None:
+        """The interface that has an address."""
+        return self.enis.get(self._holders().get(address))
+
+    def assign_private_ip_addresses(self, *args: Any, **kwargs: Any) -> Any:
+        """Secondary addresses are in use, too."""
+        self.held = None
+        return super().assign_private_ip_addresses(*args, **kwargs)
+
+    def unassign_private_ip_addresses(self, *args: Any, **kwargs: Any) -> Any:
+        """They are free again."""
+        self.held = None
+        return super().unassign_private_ip_addresses(*args, **kwargs)
+
+    def _holders(self) -> dict[str, str]:
+        if self.held is None:
+            self.held = {}
+            for eni in self.enis.values():
+                self._hold(eni)
+        return self.held
+
+    def _hold(self, eni: Any) -> None:
+        holders = self._holders()
+        for entry in eni.private_ip_addresses:
+            holders[str(entry["PrivateIpAddress"])] = eni.id
+
+    def _is_used(self, address: str) -> bool:
+        return address in self._holders() or address in (self.settings.gateway, self.settings.host_ip)
 
     def _take(self, subnet: Any, address: str) -> str:
         try:
@@ -187,18 +220,17 @@ class Network(EC2Backend):  # type: ignore[misc]
             inside = False
         if not inside:
             raise Fault("InvalidParameterValue", f"Address {address} does not fall within the subnet's address range")
-        if address in self._used():
+        if self._is_used(address):
             raise Fault("InvalidIPAddress.InUse", f"Address {address} is in use.")
         return address
 
     def _free(self, subnet: Any) -> str:
         network = IPv4Network(subnet.cidr_block)
         first, last = int(network.network_address) + _RESERVED_HEAD, int(network.broadcast_address) - 1
-        used = self._used()
         start = self.cursors.get(subnet.id, first - 1)
-        for number in (*range(start + 1, last + 1), *range(first, start + 1)):
+        for number in itertools.chain(range(start + 1, last + 1), range(first, start + 1)):
             address = str(IPv4Address(number))
-            if address not in used:
+            if not self._is_used(address):
                 self.cursors[subnet.id] = number
                 return address
         raise Fault(
