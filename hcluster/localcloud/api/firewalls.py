@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -23,23 +24,26 @@ _SHARE = 10
 
 def firewalls(backend: Network, instances: list[Any]) -> dict[str, Firewall]:
     """The firewall of each instance that has an interface, by its id. The cloud's lock is held."""
-    rules: dict[str, tuple[tuple[Rule, ...], tuple[Rule, ...]]] = {}
+    known: dict[tuple[str, ...], tuple[tuple[str, ...], tuple[Rule, ...], tuple[Rule, ...]]] = {}
     found = {}
     for instance in instances:
         interface = instance.nics.get(0)
         if interface is None:
             continue
-        groups = tuple(sorted(group.id for group in backend.groups_of(interface)))
-        for group in backend.groups_of(interface):
-            if group.id not in rules:
-                rules[group.id] = (_rules(group.ingress_rules), _rules(group.egress_rules))
-        found[instance.id] = Firewall(
-            address=str(interface.private_ip_address),
-            groups=groups,
-            ingress=tuple(rule for group in groups for rule in rules[group][0]),
-            egress=tuple(rule for group in groups for rule in rules[group][1]),
-        )
+        groups = sorted(backend.groups_of(interface), key=lambda group: str(group.id))
+        names = tuple(group.id for group in groups)
+        if names not in known:
+            ingress = tuple(rule for group in groups for rule in _rules(group.ingress_rules))
+            egress = tuple(rule for group in groups for rule in _rules(group.egress_rules))
+            known[names] = (names, _shared(ingress), _shared(egress))
+        found[instance.id] = Firewall(str(interface.private_ip_address), *known[names])
     return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """Equal rules as one object, so that thousands of firewalls are compared at once."""
+    return rules
 
 
 def _rules(records: list[Any]) -> tuple[Rule, ...]:
