@@ -170,7 +170,8 @@ def test_an_instance_carries_its_profile_once_ec2_knows_it(account: Account, lat
         try:
             return dict(account.run(IamInstanceProfile={"Name": profile})["Instances"][0])
         except account.ec2.exceptions.ClientError as error:
-            assert "Invalid IAM Instance Profile" in str(error)
+            if "Invalid IAM Instance Profile" not in str(error):
+                raise
             account.launched -= 1
             return {}
 
