@@ -64,7 +64,7 @@ def test_what_a_crash_left_half_done_is_finished(tmp_path: Path) -> None:
         for instance, state in ((pending, "pending"), (stopping, "stopping"), (ending, "shutting-down")):
             cloud.server._backend.by_id[instance].become(state)
         orphan = cloud.settings.folder / "records/objects/ab/abandoned"
-        orphan.parent.mkdir(parents=True)
+        orphan.parent.mkdir(parents=True, exist_ok=True)
         orphan.write_bytes(b"written, but never recorded")
     with running_cloud(tmp_path, machines) as cloud:
         assert not orphan.exists()
