@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -93,14 +94,17 @@ class AwsAccount(Part):
     def vcpu_quotas(self) -> list[VcpuQuota]:
         """Quota and use of virtual CPUs of the standard families, by market."""
         limits = {market: self._quota(code) for market, code in STANDARD_QUOTAS.items()}
-        used = dict.fromkeys(limits, 0)
+        running: Counter[tuple[str, str]] = Counter()
         filters = [{"Name": "instance-state-name", "Values": ["pending", "running"]}]
         for reservation in self._pages("counting instances", "describe_instances", "Reservations", Filters=filters):
             for one in reservation["Instances"]:
                 if str(one["InstanceType"])[:1] in STANDARD_FAMILIES:
-                    cpu = one.get("CpuOptions") or {}
                     market = "spot" if one.get("InstanceLifecycle") == "spot" else "on-demand"
-                    used[market] += int(cpu.get("CoreCount") or 1) * int(cpu.get("ThreadsPerCore") or 1)
+                    running[market, str(one["InstanceType"])] += 1
+        each = self.vcpus(sorted({kind for _, kind in running})) if running else {}
+        used = dict.fromkeys(limits, 0)
+        for (market, kind), count in running.items():
+            used[market] += count * each[kind]
         return [VcpuQuota(market, limits[market], used[market]) for market in limits]
 
     def vcpus(self, types: Sequence[str]) -> dict[str, int]:
