@@ -121,6 +121,7 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         release_key=names.release_key(ground.release),
         release_sha256=ground.release,
         expires_at=ground.expires_at,
+        disks=len(plan.disks),
     )
     return TemplateRequest(
         name=names.resource_name(ctx.platform.name, ground.cluster, plan.group),

@@ -32,6 +32,8 @@ class UserData:
     expires_at: int = 0
     """Epoch seconds at which the node ends itself; 0: never. Here and not in the shared configuration: a node that
     cannot fetch anything must end too."""
+    disks: int = 0
+    """How many volumes each node of the group was launched with, beside its root."""
 
     def render(self) -> str:
         """The text that goes into the launch template."""

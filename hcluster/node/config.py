@@ -38,5 +38,6 @@ def hiera(
         "node_ip": identity.ip,
         "memory_mib": memory_mib,
         "vcpus": vcpus,
+        "disks": user_data.disks,
     }
     return {f"hcluster::{key}": value for key, value in sorted(values.items())}

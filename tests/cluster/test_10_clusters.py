@@ -131,9 +131,13 @@ def test_a_second_cluster_of_another_team_reads_the_first_ones_table_and_the_reg
     hcluster: Hcluster, cloud: Cloud, first: str, tmp_path: Path
 ) -> None:
     renamed = under_another_profile(hcluster, cloud, tmp_path)
-    renamed("up", spec(tmp_path, "two", team="science", core={"count": 1}), team="science")
+    disks = [{"size_gib": 4}, {"size_gib": 5}]
+    renamed("up", spec(tmp_path, "two", team="science", core={"count": 1, "disks": disks}), team="science")
     rows = hcluster("sql", "two", "select name, n from counts order by n desc", "--format", "csv", team="science")
     assert rows.stdout.split()[1:] == ["cat,150", "bee,100", "ant,50"]
+    show = "findmnt --noheadings --output TARGET,FSTYPE --type ext4; sudo ls /mnt/disk1/hadoop"
+    (worker,) = hcluster.json("exec", "two", "--group", "core", "--", "sh", "-c", show, team="science")
+    assert worker["stdout"].split() == ["/mnt/disk0", "ext4", "/mnt/disk1", "ext4", "containers", "datanode", "yarn"]
     listed = {row["name"]: row for row in hcluster.json("list")}
     assert {name: listed[name]["team"] for name in (first, "two")} == {first: "analytics", "two": "science"}
     refused = hcluster("down", "two", "--yes", code=1)

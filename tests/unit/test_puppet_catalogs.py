@@ -65,6 +65,8 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         # Its name begins like this node's.
         "platform-similar": facts("platform", folder, metastore_uri=f"{OWN.removesuffix(':9083')}.example.org"),
         "validate": facts("validate", folder, metastore_uri=OWN, memory_mib=3072),
+        "core-disks": facts("core", folder, disks=2),
+        "master-disks": facts("master", folder, memory_mib=3072, disks=1),
         "image": {},
         "nonsense": facts("core", folder),
     }
@@ -160,6 +162,27 @@ def test_a_small_worker_takes_two_containers(catalogs: dict[str, Catalog]) -> No
 def test_data_goes_to_every_disk(catalogs: dict[str, Catalog]) -> None:
     hdfs = properties(catalogs["core"], "/etc/hadoop/hdfs-site.xml")
     assert hdfs["dfs.datanode.data.dir"] == "file:///mnt/a/datanode,file:///mnt/b/datanode"
+
+
+def test_the_data_of_a_node_with_disks_is_on_these_and_nothing_starts_without_them(
+    catalogs: dict[str, Catalog],
+) -> None:
+    catalog = catalogs["core-disks"]
+    hdfs, yarn = (properties(catalog, f"/etc/hadoop/{name}-site.xml") for name in ("hdfs", "yarn"))
+    folders = ["/mnt/disk0/hadoop", "/mnt/disk1/hadoop"]
+    assert hdfs["dfs.datanode.data.dir"] == ",".join(f"file://{folder}/datanode" for folder in folders)
+    assert yarn["yarn.nodemanager.local-dirs"] == ",".join(f"{folder}/yarn" for folder in folders)
+    for folder in folders:
+        assert catalog[f"File[{folder}]"]["group"] == "hadoop"
+    for unit in ("hadoop-datanode", "hadoop-nodemanager"):
+        lines = catalog[f"File[/etc/systemd/system/{unit}.service]"]["content"].splitlines()
+        assert "Requires=hcluster-disks.service" in lines
+    mount = catalog["File[/etc/systemd/system/hcluster-disks.service]"]["content"]
+    assert "ExecStart=/usr/local/lib/hcluster/disks-mount 2 /mnt/disk hcluster-data 120" in mount
+    assert "start" not in catalog["Service[hcluster-disks]"], "it is waited for"
+    assert "hcluster-disks" not in str(catalogs["core"])
+    named = properties(catalogs["master-disks"], "/etc/hadoop/hdfs-site.xml")["dfs.namenode.name.dir"]
+    assert named == "file:///mnt/disk0/hadoop/namenode"
 
 
 def test_only_the_metastore_reads_the_password_of_its_database(catalogs: dict[str, Catalog]) -> None:

@@ -18,7 +18,9 @@
 # @param vcpus processors of this node
 # @param workers core and task nodes that the cluster wants
 # @param core_nodes core nodes that the cluster wants
-# @param data_dirs folders for data, one a disk
+# @param data_dirs folders for data on the root volume, for a node without disks
+# @param disks volumes that this node was launched with, beside its root
+# @param disk_path where they are mounted, without the number of each
 # @param site properties that the cluster's owner sets, by file name without .xml; they win
 # @param worker_memory_mib memory of the smallest worker in MiB; 0 means that of this node
 class hcluster (
@@ -39,9 +41,17 @@ class hcluster (
   Integer[0]                                                $workers,
   Integer[0]                                                $core_nodes,
   Array[Pattern[/\A\//], 1]                                 $data_dirs,
+  Integer[0]                                                $disks,
+  Pattern[/\A\//]                                           $disk_path,
   Hash[String[1], Hash[String[1], Variant[Scalar, String]]] $site,
   Integer[0]                                                $worker_memory_mib,
 ) {
+  # Where data goes: a folder on each disk, or those of the root volume.
+  $storage = $disks ? {
+    0       => $data_dirs,
+    default => Integer[0, $disks - 1].map |$number| { "${disk_path}${number}/hadoop" },
+  }
+
   # Whether the metastore is this node's own; with one from outside no node has any.
   $metastore_here = $metastore_uri.split(',').any |$uri| {
     $uri.regsubst('\A\w+://', '').regsubst('(:\d+)?/?\z', '').downcase in [$node_host.downcase, $node_ip]

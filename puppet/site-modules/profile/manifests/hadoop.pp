@@ -8,6 +8,8 @@
 # @param home where the distribution lies
 # @param conf_dir where the files go
 # @param client_heap_mib largest heap of a command
+# @param disk_label label of the file systems of this node's disks
+# @param disk_wait seconds until the disks must be there
 class profile::hadoop (
   Hadoop::Properties $core_site,
   Hadoop::Properties $hdfs_site,
@@ -17,6 +19,8 @@ class profile::hadoop (
   String[1]          $home,
   String[1]          $conf_dir,
   Integer[64]        $client_heap_mib,
+  String[1]          $disk_label,
+  Integer[1]         $disk_wait,
 ) {
   include hcluster
   include profile::java
@@ -36,7 +40,19 @@ class profile::hadoop (
     'MALLOC_ARENA_MAX'   => '2',
   }
 
-  $data_dirs = $hcluster::data_dirs
+  $data_dirs = $hcluster::storage
+  if $hcluster::disks > 0 {
+    class { 'volume::disks':
+      count  => $hcluster::disks,
+      path   => $hcluster::disk_path,
+      label  => $disk_label,
+      wait   => $disk_wait,
+      before => Class['hadoop'],
+    }
+    $storage_units = ['hcluster-disks.service']
+  } else {
+    $storage_units = []
+  }
   $site = {
     'core-site'          => {},
     'hdfs-site'          => {},

@@ -14,6 +14,7 @@ class profile::namenode {
     classpath   => $profile::hadoop::daemon_classpath,
     flags       => $profile::java::daemon,
     environment => $profile::hadoop::environment,
+    requires    => $profile::hadoop::storage_units,
     prepare     => ["/usr/local/lib/hcluster/namenode-format ${profile::hadoop::data_dirs[0]}/namenode"],
     require     => [Class['hadoop'], Class['hadoop::namenode_format']],
     subscribe   => $profile::hadoop::hdfs_files,

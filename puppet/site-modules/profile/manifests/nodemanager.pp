@@ -13,6 +13,7 @@ class profile::nodemanager {
     classpath   => $profile::hadoop::daemon_classpath,
     flags       => $profile::java::daemon,
     environment => $profile::hadoop::environment,
+    requires    => $profile::hadoop::storage_units,
     require     => Class['hadoop'],
     subscribe   => $profile::hadoop::yarn_files,
   }
