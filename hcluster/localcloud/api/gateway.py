@@ -91,8 +91,9 @@ class Gateway:
             missing = unsupported.refusal(environ, _service(environ), detail)
             return self._refuse(environ, start_response, missing, request_id)
         except Exception as error:
-            log.exception("%s failed", _named(environ))
             broken = unsupported.failure(environ, _service(environ), error)
+            ours = broken.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            log.log(logging.ERROR if ours else logging.INFO, "%s failed", _named(environ), exc_info=ours)
             return self._refuse(environ, start_response, broken, request_id)
 
     def _serve(self, environ: Environ, start_response: StartResponse, request_id: str) -> Iterable[bytes]:
