@@ -16,10 +16,10 @@ export PATH := $(BIN):$(PATH)
 PACKAGES := ca-certificates curl dnsmasq-base git iproute2 maven mmdebstrap nftables openjdk-17-jre-headless \
 	openssh-client packer procps puppet-agent puppet-lint python3 python3-venv runc shellcheck zstd
 
-.PHONY: help install packages demo test check fast format clean
+.PHONY: help install packages demo test check contract-aws fast format clean
 
 help: ## Explain the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 packages: ## Install the Debian packages that are missing (needs root)
 	@missing=$$(for p in $(PACKAGES); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
@@ -50,6 +50,13 @@ check: install ## Static checks and fast tests only
 	@puppet parser validate puppet
 	@puppet-lint --fail-on-warnings puppet
 	@$(BIN)/pytest -m "not cluster" --cov
+
+contract-aws: .venv/.synced ## The contract suite on a real account: PROFILE=name [REGION=name] [YES=1]; tells its cost first
+	@if [ -z "$(PROFILE)" ]; then echo "contract-aws: name a profile: make contract-aws PROFILE=name [REGION=name]" >&2; exit 2; fi
+	@$(BIN)/python -m tests.contract.aws.spend --profile "$(PROFILE)" --region "$(REGION)"
+	@if [ "$(YES)" != 1 ]; then read -r -p "Run it? [y/N] " answer || true; \
+	if [ "$$answer" != y ]; then echo "contract-aws: nothing was called" >&2; exit 1; fi; fi
+	@HCLUSTER_CONTRACT_PROFILE="$(PROFILE)" HCLUSTER_CONTRACT_REGION="$(REGION)" $(BIN)/pytest tests/contract/aws
 
 format: .venv/.synced ## Format the Python code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
