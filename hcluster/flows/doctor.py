@@ -8,6 +8,7 @@ from functools import partial
 
 from hcluster.errors import DeniedError, HclusterError, NotFoundError
 from hcluster.flows.context import Context
+from hcluster.flows.dumps import CHECK, look_at_dumps
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import resolve_image
 from hcluster.flows.platform import network
@@ -48,6 +49,7 @@ def doctor(
             lambda: f"made for teams {_teams(ctx)}",
         ),
         ("metastore", lambda: _metastore(ctx)),
+        (CHECK, lambda: look_at_dumps(ctx)),
     ]
     if spec:
         checks.append(("team", lambda: _team(ctx, spec)))

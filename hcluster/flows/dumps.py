@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hcluster.errors import DeadlineError, NotFoundError
+from hcluster.errors import NotFoundError
 from hcluster.flows.context import Context
 from hcluster.flows.records import read_platform
 from hcluster.model.dumps import PREFIX, Dump, newest_first
+from hcluster.model.views import Finding
 from hcluster.ports import ObjectStore
 
+CHECK = "metastore's dump"
 OLDEST = timedelta(hours=3)
 """They are made every hour: at this age at least one has failed, whatever the splay."""
 
@@ -27,23 +29,23 @@ def age(dump: Dump, now: float) -> timedelta:
     return timedelta(seconds=max(0, int(now - dump.at.timestamp())))
 
 
-def look_at_dumps(ctx: Context) -> str:
-    """One line for ``doctor`` about the last dump.
+def look_at_dumps(ctx: Context) -> Finding:
+    """The line of ``doctor`` about the last dump. None, or an old one, is a warning: the tables are on a volume, too.
 
     Raises:
-        NotFoundError: there is no platform, or none has been made.
-        DeadlineError: the last one is older than it should be.
+        NotFoundError: there is no platform.
     """
     if read_platform(ctx.store).metastore_external:
-        return "the metastore is external: whoever runs it dumps it"
-    hint = (
-        "see `hcluster logs platform platform --unit hcluster-dump`, "
-        "then try `hcluster exec platform -- sudo hcluster-node dump`"
-    )
+        return Finding(CHECK, ok=True, message="the metastore is external: whoever runs it dumps it")
     last = last_dump(ctx.store)
-    if last is None:
-        raise NotFoundError("the metastore was never dumped into the bucket", hint=hint)
-    old = age(last, ctx.clock.now())
-    if old > OLDEST:
-        raise DeadlineError(f"the last dump of the metastore is {old} old", hint=hint)
-    return f"the last dump of the metastore is {old} old"
+    old = age(last, ctx.clock.now()) if last else None
+    if old is not None and old <= OLDEST:
+        return Finding(CHECK, ok=True, message=f"the last one of the metastore is {old} old")
+    return Finding(
+        CHECK,
+        ok=True,
+        message=f"the last one of the metastore is {old} old" if old else "the metastore was never dumped",
+        cure="`hcluster exec platform -- sudo hcluster-node dump`; why none came by itself: "
+        "`hcluster logs platform platform --unit hcluster-dump`",
+        warning=True,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ class S3:
         self.answers = list(answers)
         self.opened, self.calls, self.now = 0, 0, 1000.0
         self.objects: dict[str, bytes] = {}
+        self.options: dict[str, object] = {}
         monkeypatch.setattr("botocore.session.Session.create_client", self._open)
         monkeypatch.setattr(program, "time", self)
 
@@ -38,8 +40,9 @@ class S3:
         if answer is not None:
             raise answer
 
-    def put_object(self, *, Key: str, Body: bytes, **_: object) -> None:  # noqa: N803 - as S3 names them
+    def put_object(self, *, Key: str, Body: bytes, **options: object) -> None:  # noqa: N803 - as S3 names them
         self._answer()
+        self.options = options
         self.objects[Key] = Body
 
     def get_object(self, *, Key: str, **_: object) -> dict[str, Any]:  # noqa: N803
@@ -113,3 +116,16 @@ def test_a_row_that_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) 
     S3(monkeypatch, refused("AccessDenied"))
     with pytest.raises(DeniedError, match="cannot be closed"):
         bucket().close_row("flights", "l1", 0)
+
+
+def test_a_file_is_written_as_a_new_object_and_one_that_is_there_stays(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    s3 = S3(monkeypatch, None, refused("PreconditionFailed"), refused("AccessDenied"))
+    path = tmp_path / "dump"
+    path.write_bytes(b"tables")
+    bucket().put_file("platform/metastore/a", path)
+    assert s3.options == {"Bucket": "b", "IfNoneMatch": "*"}
+    bucket().put_file("platform/metastore/a", path)
+    with pytest.raises(DeniedError, match="cannot be written"):
+        bucket().put_file("platform/metastore/a", path)

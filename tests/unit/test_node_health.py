@@ -52,6 +52,15 @@ def test_a_daemon_that_does_not_come_up_is_named_with_its_port(monkeypatch: pyte
         health.wait([Check("hiveserver2", "hive-server2.service", "127.0.0.1", closed)], 0.3)
 
 
+def test_a_unit_without_a_port_is_well_once_it_is_active(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [UnitState("activating"), UnitState("active")]
+    monkeypatch.setattr(health, "unit_state", lambda _: states.pop(0))
+    assert list(health.wait([Check("volume", "hcluster-volume-x.service", "10.0.0.7", 0)], 20)) == ["volume"]
+    monkeypatch.setattr(health, "unit_state", lambda _: UnitState("activating"))
+    with pytest.raises(DeadlineError, match=r"hcluster-volume-x\.service$"):
+        health.wait([Check("volume", "hcluster-volume-x.service", "10.0.0.7", 0)], 0)
+
+
 class Metadata(http.server.BaseHTTPRequestHandler):
     """Version 2 only: no token, no answer."""
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
 from hcluster.model import names
+from hcluster.model.dumps import Dump
 from hcluster.plan.access import platform_policy, team_policy
 
 BUCKET = "arn:aws:s3:::lake"
@@ -64,3 +66,13 @@ def test_jobs_of_a_team_and_the_metastore_reach_data_and_registry_with_their_fol
 )
 def test_arns_are_of_the_regions_partition(region: str, partition: str) -> None:
     assert f"'arn:{partition}:s3:::lake'" in str(team_policy("lake", region))
+
+
+def test_only_the_platforms_node_writes_reads_and_prunes_dumps_and_nothing_else_of_the_platform() -> None:
+    team, platform = team_policy("lake", "us-east-1"), platform_policy("lake", "us-east-1")
+    key = Dump(datetime(2026, 3, 1, tzinfo=UTC), "a" * 64).key
+    for action in ("s3:PutObject", "s3:GetObject", "s3:DeleteObject"):
+        assert allows(platform, action, key)
+        assert not allows(team, action, key)
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert not allows(platform, action, names.PLATFORM_KEY)
