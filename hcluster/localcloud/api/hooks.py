@@ -6,10 +6,12 @@ import functools
 from typing import Any
 
 import moto.ec2.urls
+import moto.ec2.utils as ec2_utils
 import moto.ec2instanceconnect.urls
 import moto.iam.urls
 import moto.sts.urls
 from moto.core.serialize import SERVICE_SPECIFIC_SERIALIZERS
+from moto.moto_api._internal import mock_random as moto_random
 
 from hcluster.localcloud.api.access.door import Door
 from hcluster.localcloud.api.fleets import CloudBackend
@@ -41,6 +43,8 @@ def install(settings: CloudSettings, identities: Identities) -> Door:
     moto.sts.urls.url_paths["{0}/$"] = CloudTokenResponse.dispatch
     # Moto keeps every object that it ever made for its dashboard: a leak in a server that runs for days.
     BaseModel.__new__ = staticmethod(lambda cls, *_, **__: object.__new__(cls))
+    # A choice of seventeen digits, one at a time, is a third of the work of a launch.
+    ec2_utils.random_resource_id = lambda size=8: f"{moto_random.getrandbits(size * 4):0{size}x}"
     SERVICE_SPECIFIC_SERIALIZERS["ec2"] = {"ec2": CloudSerializer}
     # It looks all methods of the class up at each request; EC2's has a thousand.
     core_responses.method_names_from_class = functools.cache(_method_names)

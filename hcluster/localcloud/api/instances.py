@@ -236,7 +236,7 @@ class Instances(Volumes, Market):
             instance_type=plan["type"],
             region_name=self.region_name,
             subnet_id=plan["subnet"].id,
-            nics=plan["nics"],
+            nics=launch.Interfaces(plan["nics"]),
             key_name=data.get("KeyName"),
             client_token=order.client_token or None,
             ami_launch_index=index,

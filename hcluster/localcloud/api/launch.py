@@ -98,6 +98,13 @@ def joined_tags(*specifications: Iterable[Data]) -> dict[str, dict[str, str]]:
     return tags
 
 
+class Interfaces(list[Any]):
+    """What ``interfaces`` gives, as moto's instances take it: they copy what they are given, in depth, each time."""
+
+    def __deepcopy__(self, _: Any) -> Interfaces:
+        return self
+
+
 def interfaces(data: Data, subnet: str, groups: list[str]) -> list[dict[str, Any]]:
     """The interfaces of one instance by device index: what is asked for, else one in ``subnet`` with ``groups``."""
     given = sorted(

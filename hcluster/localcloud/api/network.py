@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -109,7 +110,7 @@ class Network(EC2Backend):  # type: ignore[misc]
                 raise Fault("InvalidGroup.NotFound", f"The security group '{group}' does not exist")
         wanted = _primary(private_ip_address, private_ip_addresses)
         address = self._take(subnet, wanted) if wanted else self._free(subnet)
-        if not self.settings.contains(address):
+        if IPv4Address(address) not in _network(self.settings.cidr):
             raise AssertionError(f"{address} is outside {self.settings.cidr}")
         kwargs.pop("secondary_ips_count", None)
         eni = super().create_network_interface(
@@ -215,7 +216,7 @@ class Network(EC2Backend):  # type: ignore[misc]
 
     def _take(self, subnet: Any, address: str) -> str:
         try:
-            inside = IPv4Address(address) in IPv4Network(subnet.cidr_block)
+            inside = IPv4Address(address) in _network(subnet.cidr_block)
         except ValueError:
             inside = False
         if not inside:
@@ -225,7 +226,7 @@ class Network(EC2Backend):  # type: ignore[misc]
         return address
 
     def _free(self, subnet: Any) -> str:
-        network = IPv4Network(subnet.cidr_block)
+        network = _network(subnet.cidr_block)
         first, last = int(network.network_address) + _RESERVED_HEAD, int(network.broadcast_address) - 1
         start = self.cursors.get(subnet.id, first - 1)
         for number in itertools.chain(range(start + 1, last + 1), range(first, start + 1)):
@@ -237,6 +238,11 @@ class Network(EC2Backend):  # type: ignore[misc]
             "InsufficientFreeAddressesInSubnet",
             f"There are not enough free addresses in subnet '{subnet.id}' to satisfy the request.",
         )
+
+
+@cache
+def _network(cidr_block: str) -> IPv4Network:
+    return IPv4Network(cidr_block)
 
 
 def one_interface(instance_type: str) -> Fault:

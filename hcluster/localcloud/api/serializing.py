@@ -11,8 +11,8 @@ import base64
 import uuid
 from collections.abc import Callable
 from datetime import datetime
-from enum import Enum
-from functools import cache
+from functools import cache, partial
+from operator import attrgetter, itemgetter
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -22,13 +22,17 @@ from moto.core.utils import get_service_model
 Text = Callable[[Any], str | None]
 """The content of an element for a value; None for no element."""
 
+Step = tuple[str, Callable[[Any], Any], Text, Any]
+"""A member: its tag, what finds its value, what writes that, and what is done to it before."""
+
 _MISSING: Any = object()
 _PICKER = XFormedAttributePicker()
 _MOST_PLANS = 256
 
 
 def _string(value: Any) -> str:
-    return escape(str(value.value if isinstance(value, Enum) else value))
+    text = value if type(value) is str else str(value)
+    return escape(text) if "&" in text or "<" in text or ">" in text else text
 
 
 def _boolean(value: Any) -> str:
@@ -77,7 +81,7 @@ class Structure:
         self._shape = shape
         self._path = path
         self._changes = changes
-        self._plans: dict[Any, list[tuple[str, tuple[str, ...], Text, Any]]] = {}
+        self._plans: dict[Any, list[Step]] = {}
         self._texts: dict[str, Text] = {}
 
     def __call__(self, value: Any) -> str | None:
@@ -95,10 +99,9 @@ class Structure:
             plan = self._plan(value, indexed=indexed, certain=mark is not None)
             if mark and len(self._plans) < _MOST_PLANS:
                 self._plans[mark] = plan
-        look = _item if indexed else _attribute
         parts: list[str] = []
-        for tag, names, text, change in plan:
-            found = look(value, names)
+        for tag, get, text, change in plan:
+            found = get(value)
             if change is not None:
                 found = change(found)
             if found is None:
@@ -110,7 +113,7 @@ class Structure:
                 parts.append(f"<{tag}/>")
         return "".join(parts)
 
-    def _plan(self, value: Any, *, indexed: bool, certain: bool) -> list[tuple[str, tuple[str, ...], Text, Any]]:
+    def _plan(self, value: Any, *, indexed: bool, certain: bool) -> list[Step]:
         """For each member that ``value`` may have: its tag, where to look for it, how to write and change it."""
         plan = []
         for key, shape in self._shape.members.items():
@@ -123,11 +126,21 @@ class Structure:
             if names or change is not None:
                 if key not in self._texts:
                     self._texts[key] = text_of(shape, path, self._changes)
-                plan.append((shape.serialization.get("name", key), names, self._texts[key], change))
+                get = _getter(value, names, indexed=indexed, certain=certain)
+                plan.append((shape.serialization.get("name", key), get, self._texts[key], change))
         return plan
 
 
-def _attribute(value: Any, names: tuple[str, ...]) -> Any:
+def _getter(value: Any, names: tuple[str, ...], *, indexed: bool, certain: bool) -> Callable[[Any], Any]:
+    """What finds a member in values like this one; ``certain``: the first name is in all of them."""
+    if certain and names and indexed:
+        return itemgetter(names[0])
+    if certain and names and names[0] in getattr(value, "__dict__", ()):
+        return attrgetter(names[0])
+    return partial(_item if indexed else _attribute, names)
+
+
+def _attribute(names: tuple[str, ...], value: Any) -> Any:
     for name in names:
         found = getattr(value, name, _MISSING)
         if found is not _MISSING:
@@ -135,7 +148,7 @@ def _attribute(value: Any, names: tuple[str, ...]) -> Any:
     return None
 
 
-def _item(value: Any, names: tuple[str, ...]) -> Any:
+def _item(names: tuple[str, ...], value: Any) -> Any:
     for name in names:
         try:
             return value[name]
