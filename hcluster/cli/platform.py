@@ -18,8 +18,8 @@ def up(
 ) -> None:
     """Make or adopt what clusters need, and start the platform's node.
 
-    Bucket, network, a role and a security group a team, and the node with the shared Hive metastore. Repeating it is
-    safe: what exists is kept.
+    Bucket, network, a role and a security group a team, the volume with the metastore's tables, and the node that
+    serves them. Repeating it is safe: what exists is kept, and a node that was lost is replaced.
 
     \b
     Examples:
@@ -68,12 +68,13 @@ def status(ctx: typer.Context) -> None:
 @app.command()
 def down(
     ctx: typer.Context,
-    delete_data: bool = typer.Option(False, "--delete-data", help="Also delete the bucket and all tables."),
+    delete_data: bool = typer.Option(False, "--delete-data", help="Also delete the bucket, the metastore's volume and all tables."),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """End the platform's node and remove its roles and groups; data is kept.
 
-    It is refused while clusters run. With --delete-data the bucket goes, too.
+    It is refused while clusters run. The bucket and the volume with the metastore's tables are kept for the next
+    `platform up`; with --delete-data they go, too.
 
     \b
     Examples:
@@ -83,7 +84,7 @@ def down(
     from hcluster.flows import platform as flows_platform
 
     question = (
-        "End the platform AND DELETE ITS BUCKET with all tables?" if delete_data else "End the platform? Data stays."
+        "End the platform AND DELETE ITS BUCKET AND VOLUME with all tables?" if delete_data else "End the platform? Data stays."
     )
     confirm(question, yes=yes, command="hcluster platform down")
     with (
