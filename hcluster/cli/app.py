@@ -41,6 +41,9 @@ ENTRIES = {
     "doctor": Entry(
         "hcluster.cli.doctor", "doctor", "Check everything that a start needs, and name the cures.", _SETUP
     ),
+    "policies": Entry(
+        "hcluster.cli.policies", "policies", "Print the IAM policies that callers of hcluster need.", _SETUP
+    ),
     "spec": Entry("hcluster.cli.spec", "app", "Check specs and print their schemas.", _SETUP),
     "local": Entry(
         "hcluster.cli.local",

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,6 +20,7 @@ from hcluster.flows.launch import Ground, GroupPlan, template_request
 from hcluster.model import names
 from hcluster.model.launch import Disk
 from hcluster.model.platform import PlatformRecord
+from hcluster.plan import callers
 from hcluster.plan.access import platform_policy, team_policy
 from hcluster.plan.nodes import node_config, platform_node_config
 from hcluster.spec.cluster import ClusterSpec
@@ -58,6 +60,7 @@ RECORD = PlatformRecord(
 )
 MEMORY = dict.fromkeys(("m5.large", "m5.xlarge", "m5a.large", "m5.2xlarge", "r5.large", "r5.xlarge", "m6i.large"), 8192)
 MASTER = "ip-10-64-16-5.ec2.internal"
+CALLERS = callers.Scope("demo", "hcluster-demo", "us-east-1", "123456789012")
 
 
 def templates() -> object:
@@ -102,6 +105,8 @@ GOLDEN: dict[str, Callable[[], object]] = {
     "node-config-platform.json": lambda: platform_node_config(RECORD, node_host="ip-10-64-16-4.ec2.internal"),
     "policy-team.json": lambda: team_policy("hcluster-demo", "us-east-1"),
     "policy-platform.json": lambda: platform_policy("hcluster-demo", "us-east-1"),
+    **{f"policy-caller-{group}.json": partial(callers.policy, group, CALLERS) for group in callers.VERBS},
+    "policy-caller-operator-of-science.json": lambda: callers.policy("operator", replace(CALLERS, team="science")),
     "templates-full.json": templates,
 }
 

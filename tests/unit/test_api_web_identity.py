@@ -171,7 +171,8 @@ def refused(cloud: Cloud, token: str, role: str = "deploy", **more: Any) -> str:
 def test_a_token_of_the_provider_begins_a_session_with_its_claims_and_tags(
     cloud: Cloud, issuer: Issuer, algorithm: str
 ) -> None:
-    token = issuer.token(algorithm, **{TAGS: {"principal_tags": {"team": ["red"]}, "transitive_tag_keys": ["team"]}})
+    tags: dict[str, Any] = {TAGS: {"principal_tags": {"team": ["red"]}, "transitive_tag_keys": ["team"]}}
+    token = issuer.token(algorithm, **tags)
     given = assume(cloud, token)
     assert given["AssumedRoleUser"]["Arn"] == "arn:aws:sts::123456789012:assumed-role/deploy/run-1"
     assert (given["SubjectFromWebIdentityToken"], given["Audience"]) == ("job:main", AUDIENCE)
