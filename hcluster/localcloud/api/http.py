@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import socketserver
+import struct
 import sys
 import threading
 import time
@@ -24,6 +25,7 @@ DRAINED = 1 << 16
 LINGER = 30.0
 """Seconds that a refused sender may go on sending until it reads its answer."""
 SMALL = 1 << 15
+_IDLE_TIMEVAL = struct.pack("ll", int(IDLE), 0)
 
 
 class SocketServer(socketserver.ThreadingMixIn, socketserver.TCPServer):
@@ -209,11 +211,26 @@ class ApiHandler(MotoRequestHandler):
         for source, start, size in regions:
             if size <= SMALL:
                 self.wfile.write(os.pread(source.fileno(), size, start))
-                continue
-            self.wfile.flush()
-            if self.connection.sendfile(source, start, size) < size:
-                self.close_connection = True
-                return
+            else:
+                self.wfile.flush()
+                self._send_file(source, start, size)
+
+    def _send_file(self, source: IO[bytes], start: int, size: int) -> None:
+        """One call of the kernel as a rule: with a timeout of Python's the socket would wake us for each buffer."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _IDLE_TIMEVAL)
+        self.connection.settimeout(None)
+        try:
+            while size:
+                sent = os.sendfile(self.connection.fileno(), source.fileno(), start, size)
+                if not sent:
+                    # Shorter than its record says: the client must see that it is cut off.
+                    self.close_connection = True
+                    raise BrokenPipeError
+                start, size = start + sent, size - sent
+        except BlockingIOError:
+            raise TimeoutError("the client reads nothing") from None
+        finally:
+            self.connection.settimeout(self.timeout)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's signature
         """An idle connection that is closed is no error."""

@@ -108,6 +108,7 @@ class ApiServer:
     def load(self) -> None:
         """Restore what was saved. Raises LocalCloudError when it cannot be read."""
         self._keeper.load()
+        self.objects.open()
         self._attach()
 
     def save(self) -> None:

@@ -121,11 +121,14 @@ class ObjectService:
         self._folder = folder
         self._store = Store(folder, now)
         self._context = Context(self._store, account, region, access)
+        self._opened = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._expiring, name="lifecycle", daemon=True)
 
     def open(self) -> None:
-        """Read the records; remove what a crash left. Raises LocalCloudError when they cannot be read."""
+        """Read the records; remove what a crash left; repeatable. Raises LocalCloudError when they cannot be read."""
+        if self._opened:
+            return
         old = self._folder / "objects.pickle"
         if old.exists():
             raise LocalCloudError(
@@ -135,6 +138,7 @@ class ObjectService:
         self._store.files.prepare()
         self._store.database.open()
         self._check_files()
+        self._opened = True
 
     def start(self) -> None:
         """Begin to carry lifecycle configurations out."""
