@@ -99,6 +99,7 @@ def test_each_role_runs_its_daemons_and_no_others(catalogs: dict[str, Catalog]) 
         "hadoop-resourcemanager",
         "hadoop-historyserver",
         "hive-server2",
+        "hadoop-checkpoint.timer",
     }
 
 
@@ -136,7 +137,8 @@ def test_health_names_every_daemon_of_the_node(catalogs: dict[str, Catalog]) -> 
     for role in ("master", "core", "platform", "validate"):
         checks = json.loads(catalogs[role]["File[/etc/hcluster/health.json]"]["content"])
         named = {check["unit"].removesuffix(".service") for check in checks}
-        assert named == services(catalogs[role]) - {"hcluster-dump.timer", "hcluster-last-dump"}
+        beside = {"hcluster-dump.timer", "hcluster-last-dump", "hadoop-checkpoint.timer"}
+        assert named == services(catalogs[role]) - beside
         assert all(set(check) == {"name", "unit", "host", "port"} for check in checks)
 
 
@@ -256,3 +258,15 @@ def test_a_dump_ends_with_the_version_so_that_half_of_one_has_none(catalogs: dic
     lines = catalogs["platform"]["File[/usr/local/lib/hcluster/dump]"]["content"].splitlines()
     first = lines.index("  dump --ignore-table=metastore.VERSION metastore &&")
     assert lines[first + 1].strip() == "dump metastore VERSION"
+
+
+def test_the_edit_log_of_a_master_is_merged_beside_the_running_namenode(catalogs: dict[str, Catalog]) -> None:
+    unit = catalogs["master"]["File[/etc/systemd/system/hadoop-checkpoint.service]"]["content"]
+    assert "User=hdfs" in unit
+    assert "SecondaryNameNode -checkpoint" in unit
+    heap = (
+        catalogs["master"]["File[/etc/systemd/system/hadoop-namenode.service]"]["content"].split("-Xmx")[1].split()[0]
+    )
+    assert f"-Xmx{heap}" in unit, "it holds what the NameNode holds"
+    site = properties(catalogs["master"], "/etc/hadoop/hdfs-site.xml")
+    assert site["dfs.namenode.checkpoint.dir"] == "file:///mnt/a/checkpoint"

@@ -83,6 +83,7 @@ class profile::hadoop (
     core_site          => $core_site + $site['core-site'],
     hdfs_site          => $hdfs_site + {
       'dfs.namenode.name.dir'                                     => "file://${data_dirs[0]}/namenode",
+      'dfs.namenode.checkpoint.dir'                               => "file://${data_dirs[0]}/checkpoint",
       'dfs.datanode.data.dir'                                     => $data_dirs.map |$dir| { "file://${dir}/datanode" }.join(','),
       'dfs.replication'                                           => profile::clamp($hcluster::core_nodes, 1, 3),
       # Until a DataNode is there nothing can be written: clients shall wait and not fail.

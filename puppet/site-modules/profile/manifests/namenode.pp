@@ -1,5 +1,11 @@
 # @summary HDFS NameNode; it formats its directory when there is none.
-class profile::namenode {
+#
+# @param checkpoint_every time between two looks at its edit log, as systemd writes it
+# @param checkpoint_splay random part of it
+class profile::namenode (
+  String[1] $checkpoint_every,
+  String[1] $checkpoint_splay,
+) {
   include hadoop::namenode_format
   include profile::hadoop
   include profile::java
@@ -18,5 +24,12 @@ class profile::namenode {
     prepare     => ["/usr/local/lib/hcluster/namenode-format ${profile::hadoop::data_dirs[0]}/namenode"],
     require     => [Class['hadoop'], Class['hadoop::namenode_format']],
     subscribe   => $profile::hadoop::hdfs_files,
+  }
+
+  class { 'hadoop::checkpoint':
+    heap_mib => $profile::memory::heap['hadoop-namenode'],
+    every    => $checkpoint_every,
+    splay    => $checkpoint_splay,
+    require  => Class['hadoop'],
   }
 }
