@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.api_cloud import BASE, Cloud, FakeMachines, running_cloud
+from tests.unit.api_cloud import BASE, Cloud, FakeMachines, running_cloud, until
 
 SPOT: dict[str, Any] = {"InstanceMarketOptions": {"MarketType": "spot"}}
 
@@ -206,7 +206,9 @@ def test_a_notice_outlasts_the_cloud_and_ends_the_instance_when_it_is_back(folde
         _control(cloud, "interrupt", late, notice=3600)
         _control(cloud, "interrupt", early, notice=0.3)
         _control(cloud, "freeze", late)
+        _control(cloud, "partition", late)
     assert machines.frozen == set()
+    machines.partitioned.clear()
     with running_cloud(folder, machines) as cloud:
         time.sleep(0.3)
         cloud.server.resume()
@@ -215,4 +217,5 @@ def test_a_notice_outlasts_the_cloud_and_ends_the_instance_when_it_is_back(folde
         assert _state_of_request(cloud, late) == ("active", "marked-for-termination")
         with cloud.metadata_of(late) as imds:
             assert "terminate" in imds.get("meta-data/spot/instance-action")
-        assert [rule["effect"]["kind"] for rule in _control(cloud, "list")] == ["interruption"]
+        assert [rule["text"].split()[1] for rule in _control(cloud, "list")] == ["has", "partitioned"]
+        until(lambda: late in machines.partitioned, "the partition is there again")

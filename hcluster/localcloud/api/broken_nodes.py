@@ -17,6 +17,12 @@ from hcluster.localcloud.machines import Machines
 
 _RETIRED = ("Server.ScheduledStop", "Stopped due to scheduled retirement")
 _RECLAIMED = ("Server.SpotInstanceTermination", "Spot instance termination")
+_OVER = {
+    "killed": ("pending", "running", "shutting-down", "terminated"),
+    "frozen": ("rebooting", "stopping", "stopped", "shutting-down", "terminated"),
+    "partitioned": ("shutting-down", "terminated"),
+}
+"""States in which nothing is broken any more."""
 _SETTLED = 60.0
 _POLL = 0.05
 
@@ -40,6 +46,8 @@ class BrokenNodes:
         self._backend = backend
         self._machines = machines
         self._changed = changed
+        self._heal: set[str] = set()
+        """Instances whose partition was undone while they were off: machines heal when they run."""
 
     def kill(self, instance_ids: Sequence[str], by: str) -> list[Rule]:
         """As when the host fails. On-demand instances become stopped with Server.ScheduledStop, as those with an EBS
@@ -109,7 +117,9 @@ class BrokenNodes:
         try:
             (self._machines.thaw if effect.how == "frozen" else self._machines.heal)(effect.instance_id)
         except NotFoundError:
-            return f"{effect.instance_id} does not run any more"
+            if effect.how == "partitioned":
+                self._heal.add(effect.instance_id)
+            return f"{effect.instance_id} does not run now"
         return f"{effect.instance_id} {'runs on' if effect.how == 'frozen' else 'is on the network again'}"
 
     def settle(self, instance_id: str) -> None:
@@ -123,20 +133,25 @@ class BrokenNodes:
             time.sleep(_POLL)
         raise LocalCloudError(f"{instance_id} is still stopping after {_SETTLED:g} s", hint="the daemon's log says why")
 
-    def left(self, instance_id: str, state: str) -> None:
-        """An instance entered a state: what was broken of its machine went with it."""
-        over = [
-            rule.id
-            for rule, effect in self._rules.of(Broken)
-            if effect.instance_id == instance_id
-            and (state not in ("stopping", "stopped") if effect.how == "killed" else state != "running")
-        ]
-        if over:
+    def entered(self, instance_id: str, state: str) -> None:
+        """An instance entered a state, or is "rebooting". Some of what was broken is over with it; a partition lasts as
+        long as the instance, also when its machine is another one."""
+        about = [(rule, effect) for rule, effect in self._rules.of(Broken) if effect.instance_id == instance_id]
+        if over := [rule.id for rule, effect in about if state in _OVER[effect.how]]:
             self._rules.discard(over)
+        if state == "running":
+            if any(effect.how == "partitioned" for _, effect in about):
+                self._agenda.at(0, partial(self._machines.partition, instance_id))
+            elif instance_id in self._heal:
+                self._heal.discard(instance_id)
+                self._agenda.at(0, partial(self._machines.heal, instance_id))
 
     def resume(self) -> None:
-        """The machines were made anew: nothing of them is frozen or cut off any more."""
-        self._rules.discard([rule.id for rule, effect in self._rules.of(Broken) if effect.how != "killed"])
+        """The machines are made anew: none is frozen any more."""
+        self._rules.discard([rule.id for rule, effect in self._rules.of(Broken) if effect.how == "frozen"])
+        for rule, effect in self._rules.of(Broken):
+            if rule.until:
+                self._agenda.at(rule.until, partial(self._over, rule.id, effect))
 
     def close(self) -> None:
         """Let frozen nodes run on, so that they can be shut down in order."""

@@ -74,9 +74,10 @@ class Controls:
         self._rules.close()
 
     def state_changed(self, instance_id: str, state: str) -> None:
-        """An instance entered a state. The cloud's lock is held."""
-        self._events.state_changed(instance_id, state)
-        self._nodes.left(instance_id, state)
+        """An instance entered a state, or is "rebooting", which is none. The cloud's lock is held."""
+        if state != "rebooting":
+            self._events.state_changed(instance_id, state)
+        self._nodes.entered(instance_id, state)
 
     def _list(self, _: Arguments) -> list[dict[str, Any]]:
         self._spot.prune()

@@ -51,7 +51,7 @@ class Instances(Volumes, Market):
     work: Work
     rules: Rules
     announce: Callable[[str, str], None]
-    """Told (instance id, state) whenever an instance enters a state."""
+    """Told (instance id, state) whenever an instance enters a state, and "rebooting"."""
     by_id: dict[str, Instance]
     index: InstanceIndex
     changes: Changes
@@ -351,6 +351,7 @@ class Instances(Volumes, Market):
             if before.name != "running":
                 raise _wrong_state(instance, "rebooted")
         for instance, _ in found:
+            self.announce(instance.id, "rebooting")
             self.work.reboot(instance)
         return [instance for instance, _ in found]
 
