@@ -88,7 +88,7 @@ class MetastoreSpec(Schema):
     )
     type: InstanceType = Field(
         default="t3.large",
-        description="Instance type of the platform's node.",
+        description="Instance type of the platform's node; one of the Nitro system, whose volumes tell their ids.",
         json_schema_extra=replace_nodes("a node keeps the type that it was launched with"),
     )
     volume_gib: Annotated[int, Field(ge=1, le=16384)] = Field(
