@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
@@ -12,7 +13,9 @@ from botocore.exceptions import ClientError
 from hcluster.aws.codes import code_of
 from hcluster.aws.instances import type_records
 from hcluster.aws.part import Part, Record, chunks
+from hcluster.aws.session import AwsSession
 from hcluster.model.account import BucketFacts, SubnetFacts, VcpuQuota
+from hcluster.ports import Clock
 
 STANDARD_QUOTAS = {"on-demand": "L-1216C47A", "spot": "L-34B43A08"}
 """Codes in Service Quotas of "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances" and "All Standard (A,
@@ -30,6 +33,11 @@ _ABSENT = frozenset(
 
 class AwsAccount(Part):
     """Implements ``hcluster.ports.Account``."""
+
+    def __init__(self, session: AwsSession, clock: Clock) -> None:
+        super().__init__(session, clock)
+        self._lock = threading.Lock()
+        self._source: str | None = None
 
     def refused(self, actions: Sequence[str], resources: Sequence[str], context: Mapping[str, str]) -> tuple[str, ...]:
         """Those of ``actions`` that IAM would refuse the caller on any of ``resources``, by simulation."""
@@ -114,7 +122,13 @@ class AwsAccount(Part):
         return {one: found[one] for one in types}
 
     def _policy_source(self) -> str:
-        """ARN of the user or role whose policies bind the caller; "" for root, whom none binds."""
+        """ARN of the user or role whose policies bind the caller; "" for root, whom none binds. Looked up once."""
+        with self._lock:
+            if self._source is None:
+                self._source = self._bound_by()
+            return self._source
+
+    def _bound_by(self) -> str:
         with self._session.call("asking STS who we are"):
             arn = str(self._session.client("sts").get_caller_identity()["Arn"])
         *_, resource = arn.split(":", 5)

@@ -16,7 +16,7 @@ from hcluster.flows.reach import master
 from hcluster.flows.records import read_platform, resolve_release
 from hcluster.model import names
 from hcluster.model.views import Finding
-from hcluster.plan import checkup
+from hcluster.plan import callers, checkup
 from hcluster.spec.cluster import ClusterSpec
 
 TOOLS: Mapping[str, str] = {
@@ -60,6 +60,7 @@ def doctor(
         ("quotas", lambda: _quotas(ctx, spec)),
         ("image's age", lambda: _image_age(ctx, spec)),
         ("release's age", lambda: _release_age(ctx, spec)),
+        ("your rights", lambda: _permissions(ctx)),
         ("local packages", lambda: _tools(installed)),
     ]
     # Each check is a few calls that wait for answers: side by side they take as long as the slowest.
@@ -112,6 +113,30 @@ def _release_age(ctx: Context, spec: ClusterSpec | None) -> Finding:
     cure = f"run `hcluster puppet publish --channel {channel}`"
     what = f"release {digest[:12]}"
     return checkup.age("release's age", what, ctx.clock.now() - published, checkup.OLD_RELEASE_DAYS, cure)
+
+
+def _permissions(ctx: Context) -> list[Finding]:
+    """A finding a group of verbs; IAM is asked each question once, though groups share many."""
+    platform = ctx.platform
+    scope = callers.Scope(
+        platform=platform.name,
+        bucket=platform.bucket,
+        region=platform.region,
+        account=ctx.compute.caller()[0],
+        ssh_user=platform.network.ssh_user,
+    )
+    asked = {group: list(callers.questions(group, scope)) for group in callers.VERBS}
+    unique: list[callers.Question] = []
+    for one in (one for questions in asked.values() for one in questions):
+        if one not in unique:
+            unique.append(one)
+    answers = gather([partial(ctx.account.refused, one.actions, one.resources, one.context) for one in unique])
+    findings = []
+    for group, questions in asked.items():
+        refused = [action for one in questions for action in answers[unique.index(one)]]
+        actions = {action for one in questions for action in one.actions}
+        findings.append(checkup.permissions(group, callers.VERBS[group], len(actions), list(dict.fromkeys(refused))))
+    return findings
 
 
 def _tools(installed: Callable[[str], object]) -> Finding:

@@ -14,7 +14,8 @@ OLD_IMAGE_DAYS = 30
 OLD_RELEASE_DAYS = 180
 SKEW_WARNS, SKEW_FAILS = 30.0, 300.0
 """Seconds. AWS refuses requests that are signed five minutes (S3: fifteen) away from its own time."""
-SIMULATE = "iam:SimulatePrincipalPolicy"
+_SHOWN = 6
+"""Actions that a message names."""
 
 
 def clock(offset: float) -> Finding:
@@ -133,16 +134,16 @@ def tools(missing: Mapping[str, str]) -> Finding:
     return Finding("local packages", ok=True, message=listed, cure=cure, warning=True)
 
 
-def permissions(verb: str, actions: int, refused: Sequence[str]) -> Finding:
-    """What IAM would refuse of a verb's ``actions`` calls."""
-    check = f"may {verb}"
+def permissions(group: str, verbs: Sequence[str], asked: int, refused: Sequence[str]) -> Finding:
+    """What IAM would refuse of the ``asked`` actions that a group of verbs needs."""
+    check = f"{group}'s rights"
     if not refused:
-        return Finding(check, ok=True, message=f"all {actions} actions are allowed")
-    shown = ", ".join(refused[:6]) + (f" and {len(refused) - 6} more" if len(refused) > 6 else "")
+        return Finding(check, ok=True, message=f"you may {', '.join(verbs)}")
+    shown = ", ".join(refused[:_SHOWN]) + (f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else "")
     return Finding(
         check,
         ok=True,
-        message=f"{len(refused)} of {actions} actions would be refused: {shown}",
-        cure=f"an administrator attaches the policy that `hcluster policies {verb}` prints",
+        message=f"{len(refused)} of {asked} actions would be refused: {shown}",
+        cure=f"only if you need {', '.join(verbs)}: have the policy attached that `hcluster policies {group}` prints",
         warning=True,
     )

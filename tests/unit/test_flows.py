@@ -543,6 +543,7 @@ def test_doctor_names_a_cure_for_each_finding_and_raises_nothing() -> None:
 def test_doctor_judges_clock_bucket_quotas_routes_and_programs(world: World) -> None:
     account = world.cloud.account
     account.offset, account.public_policy, account.limits["spot"] = 400.0, True, 1
+    account.denied = {"ec2:CreateFleet"}
     account.shut = set((world.cloud.compute.default_network() or ("", (), ()))[2])
     findings = {
         finding.check: finding
@@ -553,6 +554,9 @@ def test_doctor_judges_clock_bucket_quotas_routes_and_programs(world: World) -> 
         assert findings[check].cure
     assert findings["on-demand quota"].ok
     assert findings["local packages"].warning
+    assert findings["operator's rights"].warning
+    assert "ec2:CreateFleet" in findings["operator's rights"].message
+    assert not findings["publisher's rights"].warning
     assert findings["image's age"].ok
 
 

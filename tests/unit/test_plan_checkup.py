@@ -97,9 +97,9 @@ def test_missing_programs_are_named_with_the_verbs_that_call_them() -> None:
 
 
 def test_refused_actions_are_named_up_to_six_of_them() -> None:
-    assert checkup.permissions("up", 9, ()).message == "all 9 actions are allowed"
-    found = checkup.permissions("up", 9, [f"ec2:A{n}" for n in range(8)])
+    assert checkup.permissions("operator", ("up", "down"), 9, ()).message == "you may up, down"
+    found = checkup.permissions("operator", ("up", "down"), 9, [f"ec2:A{n}" for n in range(8)])
     assert found.warning
     assert "8 of 9 actions would be refused: ec2:A0, " in found.message
     assert found.message.endswith("ec2:A5 and 2 more")
-    assert "hcluster policies" in found.cure
+    assert "`hcluster policies operator`" in found.cure
