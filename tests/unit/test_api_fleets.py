@@ -118,7 +118,8 @@ def test_an_unknown_type_is_an_error_beside_the_instances(cloud: Cloud, template
 def test_a_full_subnet_sends_the_rest_to_the_next(cloud: Cloud, template: str) -> None:
     ec2 = cloud.client("ec2")
     vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
-    small = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.240.0/28")["Subnet"]["SubnetId"]
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.240.0/28", AvailabilityZone="us-east-1c")
+    small = made["Subnet"]["SubnetId"]
     big = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"][0]["SubnetId"]
     overrides = [{"InstanceType": "m5.large", "SubnetId": subnet} for subnet in (small, big)]
     fleet = _fleet(cloud, template, overrides, 13)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribu
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,7 +75,9 @@ class AttributeOperations(EC2Response):  # type: ignore[misc]
 
     @staticmethod
     def _set_user_data(instance: Instance, value: Any) -> None:
-        instance.user_data = parse_user_data(value) if value else None
+        # A blob comes decoded, text as it was sent: in Base64.
+        text = base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        instance.user_data = parse_user_data(text) if text else None
 
     @staticmethod
     def _set_termination_protection(instance: Instance, value: Any) -> None:

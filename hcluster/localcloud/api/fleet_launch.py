@@ -185,7 +185,8 @@ class FleetLaunches(Instances):
         if got < part.target and not filling.errors and candidates:
             filling.refuse(candidates[0], UNFULFILLABLE, 0)
         if got < part.minimum:
-            self.terminate_instances([i.id for made in filling.launched.values() for i in made])
+            if launched := [instance.id for made in filling.launched.values() for instance in made]:
+                self.terminate_instances(launched)
             filling.launched, got = {}, 0.0
         self._tell(fleet.outcome, filling, got)
 
@@ -269,6 +270,11 @@ class FleetLaunches(Instances):
         outcome.errors += [_error(one, lifecycle, fault) for one, fault in _in_order(filling.errors)]
 
     # Afterwards
+
+    def start_instances(self, instance_ids: list[str]) -> list[tuple[Any, Any]]:
+        """Boot stopped instances, for which there must be room again."""
+        self.demand_start(one for one, before in self._each(instance_ids) if before.name == "stopped")
+        return super().start_instances(instance_ids)
 
     def describe_fleets(self, fleet_ids: list[str] | None) -> list[InstantFleet]:
         """Instant fleets are shown to those who name them, as on AWS."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,6 +108,14 @@ class Market(Images):
         if left is not None and left < allowed:
             allowed, short = left, self._insufficient(kind, zone, spot=spot)
         return allowed, short
+
+    def demand_start(self, instances: Iterable[Any]) -> None:
+        """Raise Fault unless stopped instances can all be had again."""
+        wanted = Counter((one.instance_type, one.placement.zone, one.lifecycle == "spot") for one in instances)
+        for (kind, zone, spot), count in wanted.items():
+            allowed, short = self.bounded(kind, zone, count, spot=spot)
+            if short and allowed < count:
+                raise short
 
     def _over_quota(self, kind: str, *, spot: bool) -> Fault:
         if spot:
