@@ -107,6 +107,7 @@ def listening() -> socket.socket:
 def main(folder: Path) -> None:
     """Serve until stdin closes."""
     server = ApiServer(settings_on("contract", folder, IPv4Network("10.64.0.0/16")), InstantMachines())
+    server.load()
     server.register_base_image(BASE_IMAGES[0], "debian-12-amd64-20260101-local")
     api, imds = listening(), listening()
     keys = server.admin_keys()

@@ -18,7 +18,7 @@ from hcluster.localcloud.api.s3 import checksums
 from hcluster.localcloud.api.s3.problem import problem
 from hcluster.localcloud.api.signature import ChunkSigner
 
-PIECE = 1 << 18
+PIECE = 1 << 19
 """Bytes in memory at a time."""
 MAX_PUT = 5 << 30
 """Bytes of the largest object that one request may write, and of the largest part."""
@@ -168,8 +168,21 @@ def receive(
 
     ``also``: one more algorithm to compute.
     """
+    sums = checksums.Sums(filter(None, (said.algorithm, also)), said.length)
+    try:
+        return _received(source, said, signer, sink, sums)
+    finally:
+        sums.close()
+
+
+def _received(
+    source: Source,
+    said: Announced,
+    signer: ChunkSigner | None,
+    sink: Callable[[bytes], object],
+    sums: checksums.Sums,
+) -> Received:
     algorithm = said.algorithm
-    sums = checksums.Sums(frozenset(filter(None, (algorithm, also))))
     whole = hashlib.sha256() if said.sha256 and "SHA256" not in sums.wanted else None
 
     def take(piece: bytes) -> None:

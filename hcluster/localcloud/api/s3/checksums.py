@@ -13,9 +13,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import queue
+import threading
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Protocol
 
@@ -30,6 +31,10 @@ _SMALL = 128
 """Bytes from which on folding is worth it."""
 _FOLD = 1 << 16
 _SEARCH = 1500
+_LONG = 4 << 20
+"""Bytes from which on a second thread is worth it."""
+_AHEAD = 8
+"""Pieces that may wait for it."""
 
 
 class Digest(Protocol):
@@ -199,16 +204,46 @@ def decoded(algorithm: str, text: str) -> bytes | None:
     return value if len(value) == LENGTHS[algorithm] else None
 
 
-@dataclass(slots=True)
+class _Aside:
+    """A digest that another thread computes: MD5 takes longer than all else that is done with a body."""
+
+    def __init__(self, digest: Digest) -> None:
+        self._digest = digest
+        self._pieces: queue.Queue[bytes | None] = queue.Queue(_AHEAD)
+        self._thread: threading.Thread | None = threading.Thread(target=self._run, name="md5", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (piece := self._pieces.get()) is not None:
+            self._digest.update(piece)
+
+    def update(self, data: bytes, /) -> None:
+        """Take more bytes; waits when the other thread lags behind."""
+        self._pieces.put(data)
+
+    def digest(self) -> bytes:
+        """The checksum of all bytes; none may follow."""
+        self.close()
+        return self._digest.digest()
+
+    def close(self) -> None:
+        """End the thread; repeatable."""
+        if self._thread is not None:
+            self._pieces.put(None)
+            self._thread.join()
+            self._thread = None
+
+
 class Sums:
     """Digests that are fed together: MD5 always (it is the ETag), and what else is asked for."""
 
-    wanted: frozenset[str] = frozenset()
-    size: int = 0
-    _md5: Digest = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
-    _others: dict[str, Digest] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, wanted: Iterable[str] = (), expected: int = 0) -> None:
+        """``expected``: about how many bytes will come; for many of them, close it at the end."""
+        self.wanted = frozenset(wanted)
+        self.size = 0
+        digest = hashlib.md5(usedforsecurity=False)
+        self._aside = _Aside(digest) if expected >= _LONG else None
+        self._md5: Digest = self._aside or digest
         self._others = {name: digest_of(name) for name in self.wanted}
 
     def update(self, data: bytes) -> None:
@@ -226,3 +261,8 @@ class Sums:
     def value(self, algorithm: str) -> bytes:
         """Of all bytes so far, one of the algorithms that were wanted."""
         return self._others[algorithm].digest()
+
+    def close(self) -> None:
+        """Give up whatever was not finished; repeatable."""
+        if self._aside is not None:
+            self._aside.close()

@@ -405,7 +405,7 @@ def _resummed(cloud: Context, ask: Request, found: Version) -> tuple[str, dict[s
     )
     if not found.parts and (kept or not algorithm):
         return found.etag, kept
-    sums = checksums.Sums(frozenset([algorithm] if algorithm and not kept else []))
+    sums = checksums.Sums([algorithm] if algorithm and not kept else [])
     cloud.store.files.feed([Region(name, 0, size) for name, size in found.files], sums.update)
     if algorithm and not kept:
         kept = sums_of(algorithm, checksums.FULL_OBJECT, checksums.encoded(sums.value(algorithm)))

@@ -164,7 +164,7 @@ def _copied_part(cloud: Context, ask: Request, upload: Upload, number: int, sour
     start, length = conditions.copy_range(wanted, source.size) if wanted else (0, source.size)
     if length > MAX_PUT:
         raise problem("InvalidRequest", f"The specified copy source is larger than the maximum part size: {MAX_PUT}")
-    sums = checksums.Sums(frozenset([upload.algorithm] if upload.algorithm else []))
+    sums = checksums.Sums([upload.algorithm] if upload.algorithm else [])
     with cloud.store.files.create() as file:
 
         def take(piece: bytes) -> None:
