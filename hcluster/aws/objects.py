@@ -73,7 +73,9 @@ class S3ObjectStore:
                         f"bucket {self.bucket} belongs to another account",
                         hint="choose another `bucket` in platform.yaml; the names of buckets are shared by all of AWS",
                     ) from failure
-                if code_of(failure) != "BucketAlreadyOwnedByYou":
+                # Whoever only publishes into it need not be allowed to create it.
+                adopted = code_of(failure) == "AccessDenied" and self.exists()
+                if code_of(failure) != "BucketAlreadyOwnedByYou" and not adopted:
                     raise
         self._ensure_settings(tags)
 
