@@ -52,8 +52,13 @@ def thaw(name: str) -> None:
 
 
 def frozen(name: str) -> bool:
-    """Whether all of the group's processes stand still."""
+    """Whether all of the group's processes stand still; a group that ended does not."""
     folder = group(name, "freezer")
-    if unified():
-        return "frozen 1" in (folder / "cgroup.events").read_text().splitlines()
-    return (folder / "freezer.state").read_text().strip() == "FROZEN"
+    try:
+        if unified():
+            return "frozen 1" in (folder / "cgroup.events").read_text().splitlines()
+        return (folder / "freezer.state").read_text().strip() == "FROZEN"
+    except OSError:
+        if folder.is_dir():
+            raise
+        return False

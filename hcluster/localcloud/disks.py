@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from hcluster.errors import LocalCloudError
 from hcluster.localcloud import cgroups, device_rules
 from hcluster.localcloud.device_rules import Allowed
 from hcluster.localcloud.machines import Disk
@@ -18,6 +19,7 @@ from hcluster.localcloud.volumes import LoopDevice
 
 _GROUP = 6
 """Debian's group "disk"."""
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _LINKS = ("disk", "by-id")
 
 
@@ -32,7 +34,7 @@ def link_name(disk: Disk) -> str:
 
 
 def plug(pid: int, disk: Disk, device: LoopDevice) -> None:
-    """Show a device to the node whose PID 1 is ``pid``; again is fine."""
+    """Show a device to the node whose PID 1 is ``pid``; again is fine. Raises LocalCloudError."""
     with _folder(pid, "dev") as devices:
         _remove(devices, device_name(disk))
         number = os.makedev(device.major, device.minor)
@@ -44,7 +46,7 @@ def plug(pid: int, disk: Disk, device: LoopDevice) -> None:
 
 
 def unplug(pid: int, disk: Disk) -> None:
-    """Take it away; gone already is fine."""
+    """Take it away; gone already is fine. Raises LocalCloudError."""
     with _folder(pid, "dev", *_LINKS) as links:
         _remove(links, link_name(disk))
     with _folder(pid, "dev") as devices:
@@ -70,20 +72,27 @@ def forbid(group: str, device: LoopDevice, *, every: Sequence[Allowed]) -> None:
 @contextmanager
 def _folder(pid: int, *names: str) -> Iterator[int]:
     """A handle on a folder of the node, made when it is missing."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    handle = os.open(f"/proc/{pid}/root", flags)
     try:
-        for name in names:
-            try:
-                inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=handle)
-            except FileNotFoundError:
-                os.mkdir(name, 0o755, dir_fd=handle)
-                inner = os.open(name, flags | os.O_NOFOLLOW, dir_fd=handle)
+        handle = os.open(f"/proc/{pid}/root", _FOLDER)
+        try:
+            for name in names:
+                handle = _inner(handle, name)
+            yield handle
+        finally:
             os.close(handle)
-            handle = inner
-        yield handle
-    finally:
-        os.close(handle)
+    except OSError as cause:
+        raise LocalCloudError(f"/{'/'.join(names)} of process {pid}: {cause.strerror}") from cause
+
+
+def _inner(handle: int, name: str) -> int:
+    """A handle on a folder's folder, instead of its own."""
+    try:
+        inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=handle)
+    except FileNotFoundError:
+        os.mkdir(name, 0o755, dir_fd=handle)
+        inner = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=handle)
+    os.close(handle)
+    return inner
 
 
 def _remove(folder: int, name: str) -> None:

@@ -11,6 +11,7 @@ import os
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,8 @@ class Volumes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
         self._lock = threading.Lock()
+        self._making: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        """By volume: a copy may take long, and holds up nobody else."""
 
     def create(self, volume_id: str, size_gib: int, snapshot_id: str = "") -> None:
         """Make a volume, empty or as a snapshot, or grow the one that is there.
@@ -84,7 +87,7 @@ class Volumes:
             LocalCloudError: no room, or no such snapshot; what was there before is unchanged.
         """
         path = self._path(volume_id)
-        with self._lock:
+        with self._making[volume_id]:
             if not path.exists():
                 self._make(path, self._path(snapshot_id) if snapshot_id else None, size_gib)
             elif path.stat().st_size < size_gib * GIB:
@@ -181,6 +184,7 @@ class Volumes:
                 run(["cp", *options, str(source), str(fresh)], timeout=COPY_TIMEOUT)
             _resize(fresh, size_gib)
             fresh.rename(path)
+            _keep_name(self._folder)
         finally:
             fresh.unlink(missing_ok=True)
 
@@ -197,6 +201,15 @@ class Volumes:
         if not (_VOLUME.fullmatch(name) or _SNAPSHOT.fullmatch(name)):
             raise LocalCloudError(f"'{name}' names neither a volume nor a snapshot")
         return self._folder / f"{name}.img"
+
+
+def _keep_name(folder: Path) -> None:
+    """Have a folder's new names on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _resize(path: Path, size_gib: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from hcluster.localcloud.api import lifecycle
 from tests.unit.api_cloud import BASE, Cloud, running_cloud, until
 
 
@@ -75,11 +76,11 @@ def test_no_address_is_given_twice(cloud: Cloud) -> None:
 def test_few_machines_boot_at_once(cloud: Cloud) -> None:
     cloud.machines.most = 0
     cloud.machines.gate.clear()
-    ids = cloud.run(8, wait="")
+    ids = cloud.run(2 * lifecycle.BOOTS, wait="")
     until(lambda: cloud.machines.booting >= 2, "two boots at once")
     cloud.machines.gate.set()
     cloud.wait(ids, "running")
-    assert cloud.machines.most <= 4
+    assert cloud.machines.most <= lifecycle.BOOTS
 
 
 def test_stop_start_reboot_and_terminate_act_on_the_machine(cloud: Cloud) -> None:
@@ -105,7 +106,7 @@ def test_stop_start_reboot_and_terminate_act_on_the_machine(cloud: Cloud) -> Non
 
 def test_terminating_a_waiting_instance_never_boots_it(cloud: Cloud) -> None:
     cloud.machines.gate.clear()
-    busy = cloud.run(3, wait="")
+    busy = cloud.run(lifecycle.BOOTS, wait="")
     waiting = cloud.run(1, wait="")
     cloud.client("ec2").terminate_instances(InstanceIds=waiting)
     cloud.wait(waiting, "terminated")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -21,8 +22,8 @@ from hcluster.localcloud.settings import DOMAIN
 
 log = logging.getLogger(__name__)
 
-BOOTS = 3
-"""Machines that boot at the same time: more of them make each other late on a small machine."""
+BOOTS = min(max(4, os.cpu_count() or 1), 16)
+"""Machines that boot at the same time: a boot waits more than it works, yet many make each other late."""
 ENDS = 4
 WATCH = 5.0
 """Seconds between two looks at whether running machines still run."""
