@@ -25,17 +25,27 @@ Output = Annotated[Literal["table", "json"] | None, typer.Option("--output", hel
 
 
 @app.command()
-def start(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
+def start(
+    ctx: typer.Context,
+    name: Name = "default",
+    dry_nodes: Annotated[
+        bool, typer.Option("--dry-nodes", help="Instances are records only: load tests of the API.")
+    ] = False,
+    output: Output = None,
+) -> None:
     """Start the cloud, with the instances that ran when it was stopped. Running already: nothing happens.
 
     \b
     Examples:
       hcluster local start
       hcluster local start --name demo
+      hcluster local start --name load --dry-nodes
     """
+    from functools import partial
+
     from hcluster.localcloud import control
 
-    _show(ctx, output, _with_progress(control.start, name))
+    _show(ctx, output, _with_progress(partial(control.start, dry_nodes=dry_nodes), name))
 
 
 @app.command()

@@ -25,6 +25,8 @@ STOP_TIMEOUT = 90.0
 _POLL = 0.05
 _LOG_LINES = 25
 _LOG_LIMIT = 8 << 20
+_DRY = "dry-nodes"
+"""A file in the folder of a cloud whose nodes are dry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +84,31 @@ def status(name: str, state: Path) -> CloudStatus:
     )
 
 
-def start(name: str, state: Path, report: Report = silent) -> CloudStatus:
+def start(name: str, state: Path, report: Report = silent, *, dry_nodes: bool = False) -> CloudStatus:
     """Start the cloud, or do nothing when it runs; the base image is built first when the cache has none.
 
+    ``dry_nodes``: no process stands behind an instance. A cloud has either real nodes or dry ones, for ever.
+
     Raises:
-        LocalCloudError: this machine cannot run one, or the daemon ended or was not ready in 150 s (log attached).
+        LocalCloudError: this machine cannot run one, the cloud has nodes of the other kind, or the daemon ended or was
+            not ready in 150 s (log attached).
     """
     preflight.check()
     settings = derive(name, state, routed_networks())
     with hold(_lock(settings)):
+        _check_kind(settings, dry_nodes=dry_nodes)
         facts = _daemon(settings)
         if facts.get("state") == "stopping":
             _end(int(str(facts["pid"])), int(str(facts["start"])))
             facts = {}
         if not facts:
-            base_image.ensure(settings.cache, apt_sources.read_sources(), report)
+            if not dry_nodes:
+                base_image.ensure(settings.cache, apt_sources.read_sources(), report)
             # One start at a time chooses a network: its routes are what tells the others that it is taken.
             with hold(settings.runtime.with_name("networks.lock")):
                 settings = _place(name, state)
                 report(Progress("local-cloud", f"local cloud {name}: starting on {settings.cidr}"))
-                _wait_until_ready(settings, _spawn(settings, state))
+                _wait_until_ready(settings, _spawn(settings, state, dry_nodes=dry_nodes))
         found = status(name, state)
     report(Progress("local-cloud", f"local cloud {name}: running at {found.endpoint}", state="ok"))
     return found
@@ -168,7 +175,25 @@ def _daemon(settings: CloudSettings) -> dict[str, object]:
     return facts if start_time(int(str(facts["pid"]))) == facts["start"] else {}
 
 
-def _spawn(settings: CloudSettings, state: Path) -> subprocess.Popen[bytes]:
+def _check_kind(settings: CloudSettings, *, dry_nodes: bool) -> None:
+    """Dry nodes cannot become real ones, nor real ones dry: their image and their disks would be missing."""
+    marker = settings.folder / _DRY
+    if not (settings.folder / "cloud.json").exists():
+        if dry_nodes:
+            settings.folder.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+        else:
+            marker.unlink(missing_ok=True)
+        return
+    if marker.exists() != dry_nodes:
+        name, other = settings.name, "" if dry_nodes else " --dry-nodes"
+        raise LocalCloudError(
+            f"the local cloud {name} has {'real' if dry_nodes else 'dry'} nodes",
+            hint=f"hcluster local start --name {name}{other}, or remove it first: hcluster local reset --name {name}",
+        )
+
+
+def _spawn(settings: CloudSettings, state: Path, *, dry_nodes: bool) -> subprocess.Popen[bytes]:
     if settings.log.is_file() and settings.log.stat().st_size > _LOG_LIMIT:
         settings.log.replace(settings.log.with_suffix(".log.1"))
     command = [
@@ -180,6 +205,7 @@ def _spawn(settings: CloudSettings, state: Path) -> subprocess.Popen[bytes]:
         settings.name,
         "--state",
         str(state.absolute()),
+        *(["--dry-nodes"] if dry_nodes else []),
     ]
     with settings.log.open("ab") as log:
         return subprocess.Popen(

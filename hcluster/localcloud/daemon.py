@@ -20,10 +20,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hcluster.errors import HclusterError
-from hcluster.localcloud import apt_sources, aws_profile, base_image, leftovers
+from hcluster.localcloud import apt_sources, aws_profile, base_image, dry, leftovers
 from hcluster.localcloud.api.server import ApiServer
 from hcluster.localcloud.channel import Channel, path_of
 from hcluster.localcloud.dns import NameServer
+from hcluster.localcloud.dry import DryMachines
 from hcluster.localcloud.layers import Layers
 from hcluster.localcloud.network import CloudNetwork
 from hcluster.localcloud.nodes import NodeMachines
@@ -43,8 +44,10 @@ _WATCH_SECONDS = 2.0
 class Daemon:
     """One run, from start to orderly end."""
 
-    def __init__(self, settings: CloudSettings) -> None:
+    def __init__(self, settings: CloudSettings, *, dry_nodes: bool = False) -> None:
+        """``dry_nodes``: instances are records only, for load tests of the API."""
         self._settings = settings
+        self._dry_nodes = dry_nodes
         self._ending = threading.Event()
         self._since = time.time()
         self._image: dict[str, str] = {}
@@ -57,21 +60,14 @@ class Daemon:
             stack.callback(leftovers.clean, settings)
             settings.runtime.mkdir(parents=True)
             self._tell("starting")
-            base = base_image.ensure(settings.cache, apt_sources.read_sources())
-            self._image = {"image_id": base.image_id, "image_name": base.name}
             network = CloudNetwork(settings)
             network.up()
-            layers = Layers(settings.folder / "layers")
-            layers.sweep()
-            layers.register_base(base.image_id, base.root)
-            for image, problem in layers.damaged().items():
-                _LOG.error("instances of %s cannot start: %s", image, problem)
-            machines = NodeMachines(settings, network, layers)
+            machines = self._dry_machines() if self._dry_nodes else self._machines(network)
             names = stack.enter_context(_name_server(settings))
             stack.enter_context(_package_proxy(settings, network, machines))
             api = ApiServer(settings, machines)
             api.load()
-            api.register_base_image(base.image_id, base.name)
+            api.register_base_image(self._image["image_id"], self._image["image_name"])
             aws_profile.write(settings, *api.admin_keys())
             stack.callback(api.shutdown)
             api.serve(
@@ -82,6 +78,20 @@ class Daemon:
             self._tell("ready")
             self._watch(names)
             self._tell("stopping")
+
+    def _machines(self, network: CloudNetwork) -> NodeMachines:
+        base = base_image.ensure(self._settings.cache, apt_sources.read_sources())
+        self._image = {"image_id": base.image_id, "image_name": base.name}
+        layers = Layers(self._settings.folder / "layers")
+        layers.sweep()
+        layers.register_base(base.image_id, base.root)
+        for image, problem in layers.damaged().items():
+            _LOG.error("instances of %s cannot start: %s", image, problem)
+        return NodeMachines(self._settings, network, layers)
+
+    def _dry_machines(self) -> DryMachines:
+        self._image = {"image_id": dry.IMAGE_ID, "image_name": dry.IMAGE_NAME}
+        return DryMachines()
 
     def end(self) -> None:
         """Ask for the end; ``run`` returns when all is down."""
@@ -110,7 +120,9 @@ def _name_server(settings: CloudSettings) -> Iterator[list[NameServer]]:
 
 
 @contextmanager
-def _package_proxy(settings: CloudSettings, network: CloudNetwork, machines: NodeMachines) -> Iterator[None]:
+def _package_proxy(
+    settings: CloudSettings, network: CloudNetwork, machines: NodeMachines | DryMachines
+) -> Iterator[None]:
     home = Path.home()
     hosts = apt_sources.package_hosts(
         apt_sources.read_sources(),
@@ -152,11 +164,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="hcluster.localcloud.daemon", description=__doc__)
     parser.add_argument("--name", required=True)
     parser.add_argument("--state", required=True, type=Path)
+    parser.add_argument("--dry-nodes", action="store_true")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     settings = derive(options.name, options.state)
     _allow_open_files()
-    daemon = Daemon(settings)
+    daemon = Daemon(settings, dry_nodes=options.dry_nodes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.end())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
