@@ -235,13 +235,12 @@ def test_a_record_that_cannot_be_written_is_an_error_and_tears_nothing(tmp_path:
         api.s3.put_object(Bucket="bucket", Key="k", Body=b"old")
         before = api.files()
         with api.files_no_longer_than(1024):
-            for call in (
-                lambda: api.s3.put_object(Bucket="bucket", Key="k", Body=b"new"),
-                lambda: api.s3.delete_object(Bucket="bucket", Key="k"),
-                lambda: api.s3.create_bucket(Bucket="another"),
-            ):
-                with pytest.raises(ClientError, match="InternalError"):
-                    call()
+            with pytest.raises(ClientError, match="InternalError"):
+                api.s3.put_object(Bucket="bucket", Key="k", Body=b"new")
+            with pytest.raises(ClientError, match="InternalError"):
+                api.s3.delete_object(Bucket="bucket", Key="k")
+            with pytest.raises(ClientError, match="InternalError"):
+                api.s3.create_bucket(Bucket="another")
             assert _get(api.s3, "k") == b"old"
         assert api.files() == before
         api.s3.put_object(Bucket="bucket", Key="k", Body=b"new")

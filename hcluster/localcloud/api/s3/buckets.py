@@ -233,7 +233,7 @@ def policy_status(cloud: Context, ask: Request) -> Answer:
     found = cloud.store.setting(ask.bucket, "policy")
     if found is None:
         raise problem("NoSuchBucketPolicy", BucketName=ask.bucket)
-    return Answer.xml(document("PolicyStatus", tag("IsPublic", truth(policies.public(found)).upper())))
+    return Answer.xml(document("PolicyStatus", tag("IsPublic", truth(policies.public(found)))))
 
 
 def get_acl(cloud: Context, ask: Request) -> Answer:
