@@ -259,7 +259,7 @@ def lag(
     lasting: For = "",
     name: Name = "default",
 ) -> None:
-    """Let what EC2 describes lag behind.
+    """Let DescribeInstances lag behind.
 
     That is eventual consistency: what was launched is not there yet, what was ended still runs.
 

@@ -172,6 +172,21 @@ def test_capacity_that_is_left_can_be_had(cloud: Cloud) -> None:
     assert _code(run, **request, MaxCount=1)[0] == "InsufficientInstanceCapacity"
 
 
+def test_what_is_described_lags_behind_until_it_is_undone(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    old = cloud.run()[0]
+    rule = _break(cloud, "lag", seconds=30)
+    ec2.describe_instances()
+    new = cloud.run(wait="")[0]
+    ec2.terminate_instances(InstanceIds=[old])
+    assert _code(ec2.describe_instances, InstanceIds=[new])[0] == "InvalidInstanceID.NotFound"
+    assert cloud.describe(old)["State"]["Name"] == "running"
+    assert [group["Instances"][0]["InstanceId"] for group in ec2.describe_instances()["Reservations"]] == [old]
+    _undo(cloud, rule)
+    assert cloud.describe(new)["InstanceId"] == new
+    cloud.wait([old], "terminated")
+
+
 def test_faults_outlast_the_cloud(folder: Path) -> None:
     with running_cloud(folder) as cloud:
         rule = _break(cloud, "throttle", action="ec2:*", rate=0, burst=0)

@@ -72,7 +72,7 @@ COMMANDS: list[tuple[tuple[str, ...], str]] = [
     (("throttle", "ec2:Describe*", "--rate", "2", "--burst", "10"), "2 requests a second, 10 at once"),
     (("error", "RunInstances", "InternalError", "--times", "3", "--after"), "InternalError, the first 3, after"),
     (("delay", "s3:*", "200ms", "--jitter", "1s", "--seed", "4"), "0.2 s and up to 1 s more"),
-    (("lag", "5s"), "lag 5 s behind"),
+    (("lag", "5s"), "lags 5 s behind"),
     (("clock", "--behind", "20m"), "1200 s behind"),
     (("clock", "--ahead", "2h", "--for", "5m"), "7200 s ahead (until "),
 ]

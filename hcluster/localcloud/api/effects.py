@@ -150,7 +150,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """Describe operations show what was ``seconds`` ago."""
+    """DescribeInstances shows what was ``seconds`` ago."""
 
     kind: ClassVar[str] = "lag"
     seconds: float
@@ -161,7 +161,7 @@ class Lag:
 
     def text(self) -> str:
         """One line for people."""
-        return f"Describe operations lag {self.seconds:g} s behind"
+        return f"DescribeInstances lags {self.seconds:g} s behind"
 
 
 @dataclass(frozen=True, slots=True)
