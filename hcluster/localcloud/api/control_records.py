@@ -8,18 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path as File
 from typing import Any
 
-from moto.backends import get_backend
+import moto.backends
 
 from hcluster.errors import LocalCloudError
 from hcluster.localcloud.api.changes import Changes, Kept, KeptTags, Path, unhome
 from hcluster.localcloud.api.parts import PARTITION, ec2_backends, iam_backends, sts_backends
-from hcluster.localcloud.api.rows import KEPT, Rest, decode, encode
+from hcluster.localcloud.api.rows import FORGETTABLE, KEPT, Rest, decode, encode
 from hcluster.localcloud.api.store import Store
 from hcluster.localcloud.settings import CloudSettings
 
 log = logging.getLogger(__name__)
 
 _IDENTITY = ("iam", "sts")
+_backend_of: Any = moto.backends.get_backend
 _OLD = "control.pickle"
 _CURE = "hcluster local reset (removes its instances, images and objects)"
 
@@ -38,6 +39,9 @@ class ControlRecords:
         self._rest = {service: Rest(service, changes) for service in ("ec2", *_IDENTITY)}
         self._suspects = {"ec2", *_IDENTITY}
         """Services of which more than Kept records may have changed."""
+        self._read: set[str] = set()
+        """Rows as a start found them. Pickle may write the same record otherwise the first time: which of its strings
+        are one object is another matter after they were read."""
         self._useless: list[str] = []
         """Names of rows that a start found without use."""
         self.adopt()
@@ -68,6 +72,8 @@ class ControlRecords:
     def stage(self) -> dict[str, bytes | None]:
         """The rows that changed since the last call; None for those that are gone."""
         rows: dict[str, bytes | None] = {}
+        if not self._ours():
+            return rows
         kept = [path for path in self._changes.unwritten if _is_kept(path)]
         backends = self.backends
         suspects = self._suspects | {path[0] for path in self._changes.unwritten if not _is_kept(path)}
@@ -89,11 +95,14 @@ class ControlRecords:
         return rows
 
     def kept(self) -> list[Path]:
-        """Where all records of the collections that grow are."""
+        """Where all records of the collections that grow are, but for those that never change."""
+        if not self._ours():
+            return []
         return [
             (service, name, key)
             for service, names in KEPT.items()
             for name in names
+            if name not in FORGETTABLE
             for key in getattr(self.backends[service], name)
         ]
 
@@ -102,22 +111,28 @@ class ControlRecords:
         collection = getattr(self.backends[path[0]], path[1])
         if path in self._changes.unwritten or path[2] not in collection:
             return False
-        if self._written.get(repr(path)) == hash(encode(path, collection[path[2]], self._changes.homes)):
+        name = repr(path)
+        if self._written.get(name) == hash(encode(path, collection[path[2]], self._changes.homes)):
             return False
         self._changes.note(path)
-        return True
+        return name not in self._read
 
     def _compare(self, rows: dict[str, bytes | None], path: Path, content: bytes) -> None:
         name, mark = repr(path), hash(content)
         if self._written.get(name) != mark:
             self._written[name] = mark
+            self._read.discard(name)
             rows[name] = content
+
+    def _ours(self) -> bool:
+        """Whether the process still serves the cloud whose records these are."""
+        return self._changes.homes.get(id(self.backends["ec2"])) == ("ec2",)
 
     def _other(self, service: str) -> Iterator[tuple[Path, bytes]]:
         """Services that moto answers alone: the whole of one, when it can be kept."""
         path: Path = ("other", service)
         try:
-            yield path, encode(path, dict(get_backend(service)[self._account]), self._changes.homes)
+            yield path, encode(path, dict(_backend_of(service)[self._account]), self._changes.homes)
         except Exception as error:  # noqa: BLE001 - whatever pickle says of what it cannot keep
             log.debug("%s is not kept: %s", service, error)
 
@@ -138,6 +153,7 @@ class ControlRecords:
         except Exception as error:
             raise _unreadable(self._store.path, f"{type(error).__name__}: {error}") from error
         self._written = {name: hash(content) for name, content in rows.items()}
+        self._read = set(rows)
         for (service, name), value in restored.attributes.items():
             if service in backends:
                 setattr(backends[service], name, value)
@@ -159,7 +175,7 @@ class ControlRecords:
 
     def _restore_other(self, service: str, backends: dict[str, Any]) -> None:
         try:
-            get_backend(service)[self._account].update(backends)
+            _backend_of(service)[self._account].update(backends)
         except Exception:
             log.exception("the records of %s are not taken up", service)
 

@@ -32,8 +32,8 @@ KEPT = {
     ),
 }
 """Collections that grow with the cloud's instances, by service."""
-_FORGETTABLE = ("tokens",)
-"""Collections whose records go when something that they name is gone."""
+FORGETTABLE = ("tokens",)
+"""Collections whose records never change, and go when something that they name is gone."""
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
 
 
@@ -113,7 +113,7 @@ def decode(rows: Iterable[bytes], backends: Mapping[str, Any]) -> Restored:
         named.update(known for known in reader.known if known != path)
         if reader.missing:
             log.info("%s named what is gone: %s", path, reader.missing)
-            if path[1] in _FORGETTABLE:
+            if path[1] in FORGETTABLE:
                 restored.useless.append(path)
                 continue
         if kind is not None:
