@@ -76,6 +76,18 @@ def test_offerings_are_told_by_zone_and_region(ec2: Any) -> None:
     assert _refused(ec2.describe_instance_type_offerings, LocationType="outpost")[0] == "InvalidParameterValue"
 
 
+def test_types_are_described_in_pages_with_the_memory_that_is_here(ec2: Any) -> None:
+    assert len(ec2.describe_instance_types()["InstanceTypes"]) == 100
+    pages = ec2.get_paginator("describe_instance_types").paginate(
+        Filters=[{"Name": "memory-info.size-in-mib", "Values": ["1024"]}]
+    )
+    names = [one["InstanceType"] for page in pages for one in page["InstanceTypes"]]
+    assert len(names) == len(set(names)) > 400
+    for kind in ("p4d.24xlarge", "m5.nosuch"):
+        code, message = _refused(ec2.describe_instance_types, InstanceTypes=["m5.large", kind])
+        assert (code, kind in message) == ("InvalidInstanceType", True)
+
+
 # Spot prices
 
 
@@ -263,6 +275,12 @@ def test_a_client_token_is_good_for_one_launch(ec2: Any) -> None:
     first = _run(ec2, ClientToken="once")
     assert [one["InstanceId"] for one in _run(ec2, ClientToken="once")] == [one["InstanceId"] for one in first]
     assert _refused(_run, ec2=ec2, most=2, ClientToken="once")[0] == "IdempotentParameterMismatch"
+
+
+def test_an_image_may_be_named_by_a_public_parameter(ec2: Any) -> None:
+    (instance,) = _run(ec2, ImageId="resolve:ssm:/aws/service/debian/release/12/latest/amd64")
+    assert instance["ImageId"] == BASE
+    assert _refused(_run, ec2=ec2, ImageId="resolve:ssm:/no/such")[0] == "InvalidParameterValue"
 
 
 # Attributes

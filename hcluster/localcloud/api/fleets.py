@@ -31,15 +31,3 @@ class CloudBackend(TagRecords, SpotRequests, FleetLaunches):
         from moto.ec2 import urls
 
         return urls
-
-    def describe_instance_types(self, instance_types: list[str] | None = None, filters: Any = None) -> list[Any]:
-        """Moto's answer with the memory that machines of a type really get here, so that nobody counts on AWS's."""
-        return [self._as_granted(found) for found in super().describe_instance_types(instance_types, filters)]
-
-    def _as_granted(self, described: Any) -> Any:
-        granted = self.work.memory_mib(described["InstanceType"])
-        if granted is None:
-            return described
-        shown = type(described)(described["InstanceType"])
-        shown["MemoryInfo"] = {"SizeInMiB": granted}
-        return shown

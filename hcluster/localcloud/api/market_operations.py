@@ -51,6 +51,17 @@ class MarketOperations(EC2Response):  # type: ignore[misc]
         ids = {str(zone.name): str(zone.zone_id) for zone in self._backend.describe_availability_zones()}
         return {zone: ids.get(zone, "") for zone, _ in self._market().settings.subnets}
 
+    def describe_instance_types(self) -> ActionResult:
+        """DescribeInstanceTypes, a hundred a page."""
+        request = self._asked()
+        if request.get("InstanceTypes") and request.get("MaxResults"):
+            text = "The parameters MaxResults and InstanceTypes can't be used in the same request."
+            raise Fault("InvalidParameterCombination", text)
+        kinds = [str(kind) for kind in request.get("InstanceTypes") or ()]
+        found = self._market().describe_instance_types(kinds, self._filters_from_querystring())
+        shown, token = page(found, request, 100)
+        return ActionResult({"InstanceTypes": shown, "NextToken": token})
+
     def describe_instance_type_offerings(self) -> ActionResult:
         """DescribeInstanceTypeOfferings: the types that have machines here."""
         request, market = self._asked(), self._market()

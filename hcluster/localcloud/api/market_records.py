@@ -7,6 +7,10 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from moto.ec2.models.instance_types import InstanceType
+from moto.ec2.utils import generic_filter
+from moto.ssm.models import ssm_backends
+
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.images import Images
 from hcluster.localcloud.api.launch import Data
@@ -15,6 +19,7 @@ from hcluster.localcloud.api.rules import Rules
 
 COUNTED = ("pending", "running")
 """States in which an instance counts against its quota (EC2 user guide, "On-Demand Instance quotas")."""
+_BY_PARAMETER = "resolve:ssm:"
 SPREAD_MOST = 7
 """Running instances of a spread placement group in one zone (EC2 user guide, "Placement groups")."""
 
@@ -39,7 +44,31 @@ class Market(Images):
         """Memory that machines of a type have here; None when there are none."""
         return self.work.memory_mib(instance_type) if instance_type in offerings.catalogue() else None
 
+    def launchable_image(self, image_id: str) -> Any:
+        """An image by its id, or by the SSM parameter that names it (``resolve:ssm:/path``)."""
+        name = image_id.removeprefix(_BY_PARAMETER)
+        if name == image_id:
+            return super().launchable_image(image_id)
+        parameter = ssm_backends[self.account_id][self.region_name].get_parameter(name)
+        if parameter is None:
+            raise Fault("InvalidParameterValue", f"The SSM parameter '{name}' of the image ID does not exist.")
+        return super().launchable_image(str(parameter.value))
+
     # Offerings
+
+    def describe_instance_types(self, instance_types: list[str] | None = None, filters: Any = None) -> list[Any]:
+        """The types that have machines here, with the memory that those get, so that nobody counts on AWS's."""
+        known = {kind: memory for kind in offerings.catalogue() if (memory := self.memory_mib(kind)) is not None}
+        if unknown := [kind for kind in instance_types or () if kind not in known]:
+            text = f"The following supplied instance types do not exist: [{', '.join(unknown)}]"
+            raise Fault("InvalidInstanceType", text)
+        found = []
+        for kind, memory in known.items():
+            if not instance_types or kind in instance_types:
+                shown = InstanceType(kind)
+                shown["MemoryInfo"] = {"SizeInMiB": memory}
+                found.append(shown)
+        return list(generic_filter(filters, found)) if filters else found
 
     def demand_offered(self, kind: str, zone: str, image: Any) -> None:
         """Raise Fault, as EC2 words it, unless machines of a type can be had in a zone, for an image."""
