@@ -168,7 +168,7 @@ def _packed(key: str) -> str:
 
 def _unpacked(token: str) -> str:
     try:
-        return base64.urlsafe_b64decode(token.encode()).decode()
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError):
         raise problem("InvalidArgument", "The continuation token provided is incorrect") from None
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from hcluster.localcloud.api.policy import PolicyError, parse
 from hcluster.localcloud.api.s3.problem import problem
 
 MOST = 20 << 10
@@ -30,6 +31,10 @@ def checked(body: bytes, bucket: str) -> str:
         raise problem("MalformedPolicy", "Missing required field Statement")
     for one in statements:
         _check(one, bucket)
+    try:
+        parse(text, "resource")
+    except PolicyError as error:
+        raise problem("MalformedPolicy", str(error)) from None
     return text
 
 
