@@ -156,7 +156,7 @@ def _facts(found: CloudStatus) -> dict[str, object]:
             "profile": found.profile,
             "profile's folder": found.directory,
             "base image": f"{found.image_id} ({found.image_name})",
-            "nodes": str(found.nodes),
+            "nodes": "dry: instances are records only" if found.dry_nodes else str(found.nodes),
             "since": datetime.fromtimestamp(found.since, UTC).strftime("%Y-%m-%d %H:%M:%S UTC"),
             "log": found.log,
         }

@@ -50,6 +50,8 @@ class CloudStatus:
     nodes: int = 0
     image_id: str = ""
     image_name: str = ""
+    dry_nodes: bool = False
+    """Its instances are records only: no process stands behind them."""
     left: tuple[str, ...] = ()
     """What a killed daemon left, one line each; the next start or stop removes it."""
 
@@ -80,6 +82,7 @@ def status(name: str, state: Path) -> CloudStatus:
         nodes=sum(1 for _ in bundles.iterdir()) if facts and bundles.is_dir() else 0,
         image_id=str(facts.get("image_id", "")),
         image_name=str(facts.get("image_name", "")),
+        dry_nodes=(settings.folder / _DRY).exists(),
         left=left,
     )
 
