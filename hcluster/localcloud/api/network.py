@@ -177,8 +177,12 @@ class Network(EC2Backend):  # type: ignore[misc]
         group = self.get_security_group_from_id(group_id) if group_id else self.get_security_group_by_name_or_id(name)
         if group is not None:
             for eni in list(self.enis.values()):
-                if group in eni.group_set:
+                if group in self.groups_of(eni):
                     raise Fault("DependencyViolation", f"resource {group.id} has a dependent object ({eni.id})")
+            for other in list(self.groups[group.vpc_id].values()):
+                rules = (*other.ingress_rules, *other.egress_rules)
+                if other is not group and any(rule.source_group.get("GroupId") == group.id for rule in rules):
+                    raise Fault("DependencyViolation", f"resource {group.id} has a dependent object ({other.id})")
         super().delete_security_group(name, group_id)
 
     def get_network_interface(self, eni_id: str) -> Any:

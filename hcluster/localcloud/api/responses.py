@@ -18,6 +18,7 @@ from hcluster.localcloud.api.dry_run import DryRun
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import caller
+from hcluster.localcloud.api.group_operations import GroupOperations
 from hcluster.localcloud.api.instance_operations import InstanceOperations
 from hcluster.localcloud.api.launch import Order
 from hcluster.localcloud.api.market_operations import MarketOperations
@@ -44,6 +45,7 @@ class CloudResponse(
     MarketOperations,
     PlacementOperations,
     SpotOperations,
+    GroupOperations,
     VolumeOperations,
     InstanceOperations,
     TagOperations,
