@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from hcluster.errors import DeniedError, HclusterError
 from hcluster.flows import data, doctor, listing, logs, platform, up
 from hcluster.flows import down as down_flow
 from hcluster.flows.context import Context
+from hcluster.flows.waiting import platform_tag
 from hcluster.localcloud.api.access.judge import Judge
 from hcluster.model import names
 from hcluster.model.principal import Principal
@@ -212,37 +213,41 @@ def bake(session: AwsSession, group: str) -> str:
     return image
 
 
-def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_it(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def found_platform(
+    of: Mapping[callers.Group, Context], packer: AwsSession, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the first bake to the deletion of the bucket."""
-    users = {group: world.user(group, callers.policy(group, SCOPE)) for group in callers.VERBS}
-    of = {group: world.context(session) for group, session in users.items()}
-    admin, operator, reader, baker, publisher = (
-        of[name] for name in ("admin", "operator", "reader", "baker", "publisher")
-    )
-
-    # A platform comes into being: its bucket, an image, a release, and itself.
-    admin.store.ensure_bucket(platform.platform_tag(admin))
-    tags = platform.platform_tag(baker)
+    """What there is before a platform: its bucket, an image and a release."""
+    admin, baker, publisher = of["admin"], of["baker"], of["publisher"]
+    admin.store.ensure_bucket(platform_tag(admin))
+    tags = platform_tag(baker)
     vpc, cidrs, _ = baker.compute.default_network() or ("", (), ())
     group = baker.compute.ensure_security_group(
         "hcluster-demo-bake", vpc=vpc, allow_from={}, allow_cidrs=cidrs, tags=tags
     )
     baker.images.base_image("debian-12-amd64-*", "136693071363")
     baker.compute.instances({**tags, names.TAG_ROLE: "bake"})
-    old = bake(users["baker"], group)
+    old = bake(packer, group)
     baker.images.require_imdsv2(old)
     baker.images.deregister(old)
-    baker.images.require_imdsv2(bake(users["baker"], group))
+    baker.images.require_imdsv2(bake(packer, group))
     assert baker.images.images({**tags, names.TAG_IMAGE_NAME: "hadoop"})
-    publisher.store.ensure_bucket(platform.platform_tag(publisher))
+    publisher.store.ensure_bucket(platform_tag(publisher))
     monkeypatch.setattr(publish, "validate", lambda _: 1)
-    (tmp_path / "manifests").mkdir()
-    (tmp_path / "manifests" / "site.pp").write_text("include role\n")
+    (folder / "manifests").mkdir()
+    (folder / "manifests" / "site.pp").write_text("include role\n")
     for text in ("", "# changed\n"):
-        (tmp_path / "manifests" / "site.pp").write_text(f"{text}include role\n")
-        publish.publish(publisher.store, tmp_path, "stable", publisher.principal, clock=publisher.clock)
+        (folder / "manifests" / "site.pp").write_text(f"{text}include role\n")
+        publish.publish(publisher.store, folder, "stable", publisher.principal, clock=publisher.clock)
+
+
+def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the first bake to the deletion of the bucket."""
+    users = {group: world.user(group, callers.policy(group, SCOPE)) for group in callers.VERBS}
+    of = {group: world.context(session) for group, session in users.items()}
+    admin, operator, reader = (of[name] for name in ("admin", "operator", "reader"))
+    found_platform(of, users["baker"], tmp_path, monkeypatch)
     platform.up(admin, timeout=60)
     assert platform.status(reader)["node"]
 
@@ -263,10 +268,10 @@ def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_
     rights = {name: not findings[f"{name}'s rights"].warning for name in callers.VERBS}
     assert rights == {"reader": True, "operator": False, "admin": False, "baker": False, "publisher": False}
     assert "ec2:CreateFleet" in findings["operator's rights"].message
-    for group_name, context in of.items():
-        for question in callers.questions(group_name, SCOPE):
-            if group_name in ("reader", "operator", "admin"):
-                assert context.account.refused(question.actions, question.resources, question.context) == ()
+    simulated: tuple[callers.Group, ...] = ("reader", "operator", "admin")
+    for name in simulated:
+        for question in callers.questions(name, SCOPE):
+            assert of[name].account.refused(question.actions, question.resources, question.context) == ()
 
     # And both end.
     changed = SPEC.model_copy(update={"tags": {"cost-centre": "42"}})
@@ -300,10 +305,9 @@ def denied(call: Any, *arguments: Any, **named: Any) -> None:
 
 def test_a_group_cannot_do_what_is_anothers(world: World) -> None:
     admin = world.context(world.user("admin-2", callers.policy("admin", SCOPE)))
-    admin.store.ensure_bucket(platform.platform_tag(admin))
+    admin.store.ensure_bucket(platform_tag(admin))
     reader, publisher, baker = (
-        world.context(world.user(f"{name}-2", callers.policy(name, SCOPE)))  # type: ignore[arg-type]
-        for name in ("reader", "publisher", "baker")
+        world.context(world.user(f"{name}-2", callers.policy(name, SCOPE))) for name in ("reader", "publisher", "baker")
     )
     operator = world.context(world.user("operator-2", callers.policy("operator", SCOPE)))
     denied(reader.store.put, names.spec_key("x"), b"{}")
@@ -343,7 +347,7 @@ def test_an_operator_of_one_team_keeps_to_its_clusters(world: World) -> None:
 
 def test_a_teams_node_is_no_other_and_changes_nothing_that_nodes_are_told(world: World) -> None:
     admin = world.context(world.user("admin-3", callers.policy("admin", SCOPE)))
-    admin.store.ensure_bucket(platform.platform_tag(admin))
+    admin.store.ensure_bucket(platform_tag(admin))
     row = names.registry_key("flights", "l")
     admin.store.put(row, b"{}")
     node, home = world.node_stores["team"], world.node_stores["platform"]

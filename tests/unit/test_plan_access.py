@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 
+from hcluster.localcloud.api.policy import Asker, Policies, Policy, decide
 from hcluster.model import names
 from hcluster.model.dumps import Dump
 from hcluster.plan.access import platform_policy, team_policy
@@ -16,21 +17,23 @@ BUCKET = "arn:aws:s3:::lake"
 
 
 def allows(policy: Any, action: str, key: str = "") -> bool:
+    """As the local cloud's evaluator judges, and with it AWS."""
     resource = f"{BUCKET}/{key}" if key else BUCKET
-    return any(
-        action in statement["Action"] and any(fnmatchcase(resource, pattern) for pattern in statement["Resource"])
-        for statement in policy["Statement"]
-        if statement["Effect"] == "Allow"
-    )
+    return decide(Policies([Policy("node", json.dumps(policy))]), Asker(), action, resource, {}).allowed
 
 
-@pytest.mark.parametrize("policy", [team_policy("lake", "us-east-1"), platform_policy("lake", "us-east-1")])
-def test_every_node_can_boot_and_report(policy: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    ("policy", "cluster"),
+    [(team_policy("lake", "us-east-1"), "a"), (platform_policy("lake", "us-east-1"), names.PLATFORM_CLUSTER)],
+)
+def test_every_node_can_boot_and_report(policy: dict[str, object], cluster: str) -> None:
     assert allows(policy, "s3:ListBucket")
     assert allows(policy, "s3:GetObject", names.node_config_key("a", "l", "d"))
     assert allows(policy, "s3:GetObject", names.release_key("d"))
     assert allows(policy, "s3:GetObject", names.spec_key("a"))
-    assert allows(policy, "s3:PutObject", names.checkin_key("a", "i-1", "ready"))
+    assert allows(policy, "s3:PutObject", names.checkin_key(cluster, "i-1", "ready"))
+    other = "a" if cluster == names.PLATFORM_CLUSTER else names.PLATFORM_CLUSTER
+    assert not allows(policy, "s3:PutObject", names.checkin_key(other, "i-1", "ready"))
     assert allows(policy, "s3:PutObject", "warehouse/t/f")
     assert allows(policy, "s3:DeleteObject", "tmp/smoke/x")
 
@@ -55,6 +58,8 @@ def test_jobs_of_a_team_and_the_metastore_reach_data_and_registry_with_their_fol
     key = names.registry_key("a", "l")
     assert allows(team, "s3:PutObject", "data/flights/flights.csv")
     assert allows(team, "s3:PutObject", key)
+    assert not allows(team, "s3:DeleteObject", key)
+    assert not allows(team, "s3:PutObject", "registry/other")
     assert allows(platform, "s3:PutObject", key)
     for policy in (team, platform):
         assert allows(policy, "s3:GetObject", "warehouse")

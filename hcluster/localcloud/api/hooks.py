@@ -57,6 +57,6 @@ def _method_names(response: type) -> frozenset[str]:
     return frozenset(name for name in dir(response) if callable(getattr(response, name, None)))
 
 
-def _authorize(response: Any, door: Door, _: type, resource: str = "*") -> None:
-    """What moto calls before each action."""
-    door.moto(response, str(response.normalized_request.environ[SERVICE]), resource)
+def _authorize(response: Any, door: Door, _: type, __: str = "*") -> None:
+    """What moto calls before each action, with its own idea of the resource."""
+    door.moto(response, str(response.normalized_request.environ[SERVICE]))

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import xmltodict
-from moto.s3.exceptions import BucketAccessDeniedError
-
 from hcluster.localcloud.api.access import ec2, ec2_launch, iam, s3
-from hcluster.localcloud.api.access.judge import Judge, refusal, request_keys
+from hcluster.localcloud.api.access.judge import Judge, request_keys
 from hcluster.localcloud.api.access.need import Need
 from hcluster.localcloud.api.access.sessions import Sessions
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.identity import Identities, Principal
-from hcluster.localcloud.api.operations import s3_operation
-from hcluster.localcloud.api.parts import PARTITION, ec2_backends, s3_backends
+from hcluster.localcloud.api.parts import ec2_backends
 from hcluster.localcloud.api.policy import Policy, Value
 
 _ASSOCIATIONS = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation")
@@ -24,9 +20,7 @@ _ASSOCIATIONS = ("AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssoci
 class Door:
     """Of one cloud."""
 
-    def __init__(
-        self, identities: Identities, account: str, region: str, caller: Callable[[dict[str, Any]], Principal]
-    ) -> None:
+    def __init__(self, identities: Identities, account: str, region: str, caller: Callable[[Any], Principal]) -> None:
         """``caller``: the verified caller of a request by its WSGI environment."""
         self.judge = Judge(identities)
         self.sessions = Sessions(self.judge, identities)
@@ -35,21 +29,19 @@ class Door:
         self._region = region
         self._caller = caller
 
-    def moto(self, response: Any, service: str, resource: str) -> None:
+    def moto(self, response: Any, service: str) -> None:
         """What moto calls before each action, with the cloud's lock held. Raises Fault unless it is allowed."""
         environ = response.normalized_request.environ
         operation = response._get_action()  # noqa: SLF001 - moto's own name for it
         operation = operation[0] if isinstance(operation, list) else str(operation)
-        if service == "s3":
-            self._moto_s3(response, environ, resource)
-        elif service == "sts":
+        if service == "sts":
             self.sessions.authorize(environ, operation, _parameters(response), self.request(environ))
         else:
             principal = self._caller(environ)
             needs = self.needs(principal, service, operation, response)
             self.judge.demand(principal, needs, self.request(environ), service)
 
-    def request(self, environ: dict[str, Any]) -> dict[str, Value]:
+    def request(self, environ: Mapping[str, Any]) -> dict[str, Value]:
         """The condition keys that any request has."""
         return request_keys(environ, self._region, self._identities.now())
 
@@ -92,7 +84,7 @@ class Door:
 
     def s3(  # noqa: D417 - the request's parts explain themselves
         self,
-        environ: dict[str, Any],
+        environ: Mapping[str, Any],
         operation: str,
         bucket: str,
         key: str,
@@ -118,51 +110,16 @@ class Door:
         self.judge.demand(self._caller(environ), needs, self._on_s3(environ, owner), "s3", resource=policy, owner=owner)
 
     def s3_allows(
-        self, environ: dict[str, Any], need: Need, bucket: str, *, document: str = "", owner: str = ""
+        self, environ: Mapping[str, Any], need: Need, bucket: str, *, document: str = "", owner: str = ""
     ) -> bool:
         """Whether the request's caller has one more right: to delete one key of many, to list what is not there."""
         policy = Policy(bucket, document) if document else None
         keys = self._on_s3(environ, owner)
         return self.judge.decision(self._caller(environ), need, keys, resource=policy, owner=owner).allowed
 
-    def _on_s3(self, environ: dict[str, Any], owner: str) -> dict[str, Value]:
+    def _on_s3(self, environ: Mapping[str, Any], owner: str) -> dict[str, Value]:
         keys = self.request(environ)
         return keys | {"s3:ResourceAccount": owner, "aws:ResourceAccount": owner} if owner else keys
-
-    def _moto_s3(self, response: Any, environ: dict[str, Any], resource: str) -> None:
-        bucket, _, key = resource.rpartition(":::")[2].partition("/")
-        bucket = "" if bucket == "*" else bucket
-        owner = dict(s3_backends.bucket_accounts).get(bucket, ("", ""))[1]
-        records = s3_backends[owner or self._account][PARTITION].buckets.get(bucket)
-        document = (records.policy or b"").decode() if records is not None else ""
-        operation = s3_operation(environ)
-        about = {"document": document, "owner": str(owner)}
-        if operation == "DeleteObjects":
-            self._deletion(response, environ, bucket, about)
-            return
-        query = {str(name): str(value) for name, value in dict(response.normalized_request.args).items()}
-        headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
-        self.s3(environ, operation, bucket, key, query, headers, **about)
-        if operation == "PutBucketPolicy":
-            s3.check_policy(bytes(response.raw_body).decode(errors="replace"), bucket)
-        if operation in ("GetObject", "HeadObject") and records is not None and key not in records.keys:
-            # Whether something is there is told only to those who may list.
-            listing = Need("s3:ListBucket", s3.arn(bucket))
-            if not self.s3_allows(environ, listing, bucket, **about):
-                raise refusal("s3", self._caller(environ), listing, self._decision(environ, listing, bucket, about))
-
-    def _decision(self, environ: dict[str, Any], need: Need, bucket: str, about: Mapping[str, str]) -> Any:
-        policy = Policy(bucket, about["document"]) if about["document"] else None
-        keys = self._on_s3(environ, about["owner"])
-        return self.judge.decision(self._caller(environ), need, keys, resource=policy, owner=about["owner"])
-
-    def _deletion(self, response: Any, environ: dict[str, Any], bucket: str, about: Mapping[str, str]) -> None:
-        """Each key is a resource of its own; moto turns this error into one entry a key."""
-        entries = xmltodict.parse(response.body)["Delete"].get("Object") or []
-        for entry in entries if isinstance(entries, list) else [entries]:
-            need = s3.of_deletion(bucket, str(entry["Key"]), str(entry.get("VersionId") or ""))
-            if not self.s3_allows(environ, need, bucket, **about):
-                raise BucketAccessDeniedError(bucket=bucket)
 
 
 def _parameters(response: Any) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote
 
 from hcluster.localcloud.api.access.need import Need
-from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.policy import PolicyError, Value, parse
+from hcluster.localcloud.api.policy import Value
 
 ACTIONS = {
     "AbortMultipartUpload": "AbortMultipartUpload",
@@ -86,7 +85,7 @@ def arn(bucket: str, key: str = "") -> str:
 def needs(operation: str, bucket: str, key: str, query: Mapping[str, str], headers: Mapping[str, str]) -> list[Need]:
     """``operation``: the API's name; ``key`` is "" for a bucket's; header names in lower case.
 
-    DeleteObjects needs DeleteObject on each of its keys, which are in the body: see ``of_deletion``.
+    DeleteObjects needs DeleteObject on each of its keys, which are in the body.
     """
     action = ACTIONS.get(operation, operation)
     version = query.get("versionId", "")
@@ -117,13 +116,6 @@ def needs(operation: str, bucket: str, key: str, query: Mapping[str, str], heade
     return found
 
 
-def of_deletion(bucket: str, key: str, version: str = "") -> Need:
-    """What one entry of DeleteObjects needs."""
-    if version:
-        return Need("s3:DeleteObjectVersion", arn(bucket, key), {"s3:VersionId": version})
-    return Need("s3:DeleteObject", arn(bucket, key))
-
-
 def _source(header: str) -> Need:
     path, _, query = header.partition("?")
     version = query.removeprefix("versionId=") if query.startswith("versionId=") else ""
@@ -131,15 +123,3 @@ def _source(header: str) -> Need:
     if version:
         return Need("s3:GetObjectVersion", arn(bucket, key), {"s3:VersionId": version})
     return Need("s3:GetObject", arn(bucket, key))
-
-
-def check_policy(document: str, bucket: str) -> None:
-    """Raises Fault for a bucket policy that cannot be evaluated, or is about another bucket."""
-    try:
-        parsed = parse(document, "resource")
-    except PolicyError as error:
-        raise Fault("MalformedPolicy", str(error)) from error
-    for statement in parsed.statements:
-        for resource in statement.resources:
-            if resource.source.removeprefix("arn:aws:s3:::").split("/", 1)[0] != bucket:
-                raise Fault("MalformedPolicy", f"Policy has invalid resource: {resource.source}")
