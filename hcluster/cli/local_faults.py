@@ -169,9 +169,10 @@ def shortage(
 
 def throttle(
     ctx: typer.Context,
-    action: Action,
+    action: Annotated[str, typer.Argument(metavar="[ACTION]", help="ec2:RunInstances, s3:Get*, ec2:*, *")] = "",
     rate: Annotated[float, typer.Option("--rate", min=0, help="Requests a second, for each action by itself.")] = 1,
     burst: Annotated[float, typer.Option("--burst", min=0, help="Requests at once before that.")] = 1,
+    as_aws: Annotated[bool, typer.Option("--as-aws", help="All of EC2, by the limits that AWS documents.")] = False,
     principal: Principal = "*",
     lasting: For = "",
     name: Name = "default",
@@ -184,8 +185,12 @@ def throttle(
     Examples:
       hcluster local throttle "ec2:Describe*" --rate 2 --burst 10
       hcluster local throttle "s3:*" --rate 0 --burst 0 --for 30s
+      hcluster local throttle --as-aws
     """
-    _break(ctx, name, "throttle", {"action": action, "rate": rate, "burst": burst, "principal": principal}, lasting)
+    if bool(action) == as_aws:
+        raise UsageError("name the action to throttle, or --as-aws")
+    values = {"action": action or "ec2:*", "rate": rate, "burst": burst, "principal": principal, "as_aws": as_aws}
+    _break(ctx, name, "throttle", values, lasting)
 
 
 def error(

@@ -25,8 +25,8 @@ from hcluster.localcloud.api.effects import (
     to_json,
 )
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.operations import s3_operation
 from hcluster.localcloud.api.rules import Rules
+from hcluster.localcloud.api.s3.request import operation_of, parse_query, split_path
 
 ADMIN = "arn:aws:iam::123456789012:user/admin"
 
@@ -105,17 +105,16 @@ def test_a_rule_can_be_about_some_callers_only() -> None:
 
 
 def test_a_bucket_holds_its_burst_and_refills_at_its_rate() -> None:
-    throttle = Throttle("*", rate=2, burst=3)
     bucket: Bucket | None = None
     told = []
     for at in (0, 0, 0, 0, 0.4, 0.5, 0.6, 10, 10, 10, 10):
-        bucket, there = take(bucket, throttle, at)
+        bucket, there = take(bucket, (3, 2), at)
         told.append(there)
     assert told == [True, True, True, False, False, True, False, True, True, True, False]
 
 
 def test_a_clock_that_goes_back_gives_no_tokens_and_takes_none() -> None:
-    bucket, there = take(Bucket(1, 100), Throttle("*", 1, 5), 50)
+    bucket, there = take(Bucket(1, 100), (5, 1), 50)
     assert there
     assert bucket == Bucket(0, 50)
 
@@ -142,6 +141,25 @@ def test_each_action_has_a_bucket_of_its_own(rules: Rules, clock: Clockwork) -> 
     assert _codes(rules, 2) == ["", "RequestLimitExceeded"]
     assert rules.all()[0].hits == 2
     assert rules.all()[0].seen == 6
+
+
+@pytest.mark.parametrize(
+    ("action", "burst", "rate"),
+    [
+        ("RunInstances", 5, 2),
+        ("DescribeInstances", 100, 20),
+        ("GetConsoleOutput", 100, 20),
+        ("CreateFleet", 50, 5),
+        ("CreateTags", 100, 10),
+    ],
+)
+def test_each_action_has_the_bucket_that_ec2_documents(
+    rules: Rules, clock: Clockwork, action: str, burst: int, rate: int
+) -> None:
+    rules.add(Throttle("ec2:*", as_aws=True), "me")
+    assert _codes(rules, burst + 1, action) == [""] * burst + ["RequestLimitExceeded"]
+    clock.now += 1
+    assert _codes(rules, rate + 1, action) == [""] * rate + ["RequestLimitExceeded"]
 
 
 def test_an_error_can_strike_the_first_requests_only(rules: Rules) -> None:
@@ -337,4 +355,4 @@ def test_what_makes_no_sense_is_refused(kind: str, values: dict[str, Any], messa
     ],
 )
 def test_operations_of_s3_are_told_by_method_path_and_query(method: str, path: str, query: str, operation: str) -> None:
-    assert s3_operation({"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}) == operation
+    assert operation_of(method, *split_path(path), parse_query(query), {}) == operation

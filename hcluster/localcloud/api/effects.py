@@ -12,6 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from hcluster.errors import UsageError
 from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.limits import ec2_limit
 
 MARKETS = ("any", "spot", "on-demand")
 
@@ -61,9 +62,11 @@ class Throttle:
 
     kind: ClassVar[str] = "throttle"
     action: str
-    rate: float
+    rate: float = 1.0
     burst: float = 1.0
     principal: str = "*"
+    as_aws: bool = False
+    """EC2's documented limits of each action instead."""
 
     def check(self) -> None:
         """Raises UsageError for what makes no sense."""
@@ -74,8 +77,14 @@ class Throttle:
         """Whether it is about this request."""
         return _about(self.action, self.principal, call)
 
+    def limit(self, action: str) -> tuple[float, float]:
+        """(burst, rate) of an action."""
+        return ec2_limit(action) if self.as_aws else (self.burst, self.rate)
+
     def text(self) -> str:
         """One line for people."""
+        if self.as_aws:
+            return f"{self.action}: as many requests as EC2 takes{_whose(self.principal)}"
         return f"{self.action}: {self.rate:g} requests a second, {self.burst:g} at once{_whose(self.principal)}"
 
 
@@ -266,12 +275,13 @@ class Bucket:
     at: float
 
 
-def take(bucket: Bucket | None, throttle: Throttle, now: float) -> tuple[Bucket, bool]:
-    """The bucket (None: full) after one request, and whether there was a token for it."""
-    held = throttle.burst
+def take(bucket: Bucket | None, limit: tuple[float, float], now: float) -> tuple[Bucket, bool]:
+    """The bucket (None: full) after one request, and whether there was a token for it; ``limit``: (burst, rate)."""
+    burst, rate = limit
+    held = burst
     if bucket is not None:
-        held = min(throttle.burst, bucket.tokens + max(0.0, now - bucket.at) * throttle.rate)
-    # Ten requests a tenth of a second apart fill one token, whatever floating point makes of it.
+        held = min(burst, bucket.tokens + max(0.0, now - bucket.at) * rate)
+    # Ten times a tenth of a token is one, whatever floating point makes of it.
     if held >= 1 - 1e-9:
         return Bucket(max(0.0, held - 1), now), True
     return Bucket(held, now), False

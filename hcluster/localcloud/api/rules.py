@@ -223,7 +223,7 @@ class Rules:
             assert isinstance(rule.effect, Throttle)  # noqa: S101 - for the type checker
             if rule.effect.covers(call):
                 key = (rule.id, call.service, call.action)
-                self._buckets[key], there = take(self._buckets.get(key), rule.effect, self._now())
+                self._buckets[key], there = take(self._buckets.get(key), rule.effect.limit(call.action), self._now())
                 self._count(rule, hit=not there)
                 refused = refused or (None if there else throttled(call.service))
         return refused
