@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import moto.core.responses
-import moto.s3.models
-import moto.s3.responses
 import moto.sqs.models
 from moto.core.authorization import ActionAuthenticatorMixin as _Authenticator
 from moto.core.base_backend import BackendDict as _BackendDict
@@ -29,10 +27,6 @@ from moto.ec2instanceconnect.responses import Ec2InstanceConnectResponse as _Con
 from moto.events.models import events_backends as _events_backends
 from moto.iam.models import iam_backends as _iam_backends
 from moto.iam.responses import IamResponse as _IamResponse
-from moto.s3.models import FakeKey as _FakeKey
-from moto.s3.models import FakeMultipart as _FakeMultipart
-from moto.s3.models import S3Backend as _S3Backend
-from moto.s3.models import s3_backends as _s3_backends
 from moto.sqs.models import Queue as _Queue
 from moto.sqs.models import sqs_backends as _sqs_backends
 from moto.sts.models import sts_backends as _sts_backends
@@ -42,7 +36,6 @@ from moto.sts.responses import TokenResponse as _TokenResponse
 ec2_backends: Any = _ec2_backends
 events_backends: Any = _events_backends
 iam_backends: Any = _iam_backends
-s3_backends: Any = _s3_backends
 sqs_backends: Any = _sqs_backends
 sts_backends: Any = _sts_backends
 PARTITION = "aws"
@@ -56,10 +49,7 @@ IamResponse: Any = _IamResponse
 TokenResponse: Any = _TokenResponse
 MotoInstance: Any = _Instance
 TaggedEC2Resource: Any = _TaggedEC2Resource
-S3Backend: Any = _S3Backend
-FakeKey: Any = _FakeKey
 MotoQueue: Any = _Queue
-FakeMultipart: Any = _FakeMultipart
 
 # Classes that we use.
 Ami: Any = _Ami
@@ -73,5 +63,3 @@ BaseModel: Any = _BaseModel
 Authenticator: Any = _Authenticator
 core_responses: Any = moto.core.responses
 sqs_models: Any = moto.sqs.models
-s3_models: Any = moto.s3.models
-s3_responses: Any = moto.s3.responses

@@ -74,6 +74,8 @@ _WRITE_HEADERS = (
     "x-amz-website-redirect-location",
 )
 _CONDITIONAL = ("if-match", "if-none-match")
+_CREATIONS = ("PutObject", "CopyObject", "PostObject", "CompleteMultipartUpload")
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
 _ALWAYS = ("x-amz-content-sha256",)
 
 
@@ -100,6 +102,9 @@ def needs(operation: str, bucket: str, key: str, query: Mapping[str, str], heade
         keys |= {f"s3:{name}": query[name] for name in ("prefix", "delimiter", "max-keys") if name in query}
     if action in _WRITES:
         keys |= {f"s3:{name}": headers[name] for name in (*_WRITE_HEADERS, *_CONDITIONAL) if headers.get(name)}
+        keys["s3:ObjectCreationOperation"] = "true" if operation in _CREATIONS else "false"
+    if action == "DeleteObject" and headers.get("if-match"):
+        keys["s3:if-match"] = headers["if-match"]
     if not bucket:
         return [Need(f"s3:{action}", "*", keys)]
     found = [Need(f"s3:{action}", arn(bucket, key), keys)]
