@@ -146,16 +146,6 @@ class Network(EC2Backend):  # type: ignore[misc]
             eni.instance.security_groups = groups
         return changed
 
-    def modify_instance_security_groups(self, instance_id: str, new_group_id_list: list[str]) -> Any:
-        """The groups of an instance are those of its interface."""
-        groups = [self._group(group_id) for group_id in new_group_id_list]
-        if not groups:
-            raise Fault("InvalidParameterValue", "An instance needs at least one security group.")
-        instance = super().modify_instance_security_groups(instance_id, new_group_id_list)
-        for eni in instance.nics.values():
-            eni._group_set = groups  # noqa: SLF001
-        return instance
-
     def _group(self, group_id: str) -> Any:
         group = self.get_security_group_from_id(group_id)
         if group is None:

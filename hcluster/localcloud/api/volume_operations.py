@@ -74,14 +74,6 @@ class VolumeOperations:
         snapshot.add_tags(launch.joined_tags(request.get("TagSpecifications") or ()).get("snapshot", {}))
         return ActionResult(snapshot)
 
-    def _block_device_mapping_handler(self) -> bool:
-        """ModifyInstanceAttribute's part about volumes: whether they end with their instance."""
-        request = self._request()
-        wanted = request.get("BlockDeviceMappings") or []
-        if wanted:
-            self._backend.set_lifetimes(str(request.get("InstanceId")), wanted)
-        return bool(wanted)
-
     def create_snapshots(self) -> ActionResult:
         """CreateSnapshots of an instance's volumes."""
         raise Fault("UnsupportedOperation", "The local cloud makes snapshots of one volume at a time.")

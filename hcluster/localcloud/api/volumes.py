@@ -289,20 +289,6 @@ class Volumes(Network):
         ids = [device.volume_id for device in instance.block_device_mapping.values()]
         return [volume for i in ids if isinstance(volume := self.volumes.get(i), Volume) and volume.attachment]
 
-    def set_lifetimes(self, instance_id: str, wanted: list[Data]) -> None:
-        """Say which volumes end with their instance; ``wanted`` as ModifyInstanceAttribute has it. Raises Fault."""
-        instance = self.get_instance(instance_id)
-        mapped = instance.block_device_mapping
-        for one in wanted:
-            if one.get("DeviceName") not in mapped:
-                text = f"No device is currently mapped at {one.get('DeviceName')}"
-                raise Fault("InvalidInstanceAttributeValue", text)
-        for one in wanted:
-            ends = (one.get("Ebs") or {}).get("DeleteOnTermination")
-            if ends is not None:
-                mapped[one["DeviceName"]].delete_on_termination = ends in (True, "true")
-        instance.block_device_mapping = type(mapped)(mapped)
-
     def begin_detach(self, volume_id: str, instance_id: str, device: str) -> Attachment:
         """Begin to detach a volume. Raises Fault."""
         volume = self.get_volume(volume_id)
