@@ -7,6 +7,7 @@ from enum import StrEnum
 import typer
 
 from hcluster.cli import render
+from hcluster.cli.config import platform_file
 from hcluster.cli.flow import flow, state_of
 
 
@@ -40,22 +41,25 @@ def policies(
       hcluster policies --output json
     """
     from hcluster.plan import callers
+    from hcluster.spec.load import load_platform
 
     state = state_of(ctx)
     if group is None and state.output != "json":
         rows = [(name, ", ".join(verbs)) for name, verbs in callers.VERBS.items()]
         render.emit(state, {}, render.table(("group", "verbs"), rows))
         return
-    with flow(ctx) as context:
-        platform = context.platform
-        scope = callers.Scope(
-            platform=platform.name,
-            bucket=platform.bucket,
-            region=platform.region,
-            account=account or context.compute.caller()[0],
-            team=team,
-            ssh_user=platform.network.ssh_user,
-        )
+    platform = load_platform(platform_file(state))
+    if not account:
+        with flow(ctx) as context:
+            account = context.compute.caller()[0]
+    scope = callers.Scope(
+        platform=platform.name,
+        bucket=platform.bucket,
+        region=platform.region,
+        account=account,
+        team=team,
+        ssh_user=platform.network.ssh_user,
+    )
     if group is None:
         render.emit(state, {name: callers.policy(name, scope) for name in callers.VERBS}, "")
         return

@@ -178,7 +178,7 @@ def _operator(scope: Scope) -> list[Statement]:
 def _running(scope: Scope) -> list[Statement]:
     """Launch and end instances, and reach into them."""
     return [
-        *_launching(scope, scope.iam(f"role/{names.resource_name(scope.platform)}-*-node")),
+        *_launching(scope, scope.iam(f"role/{names.resource_name(scope.platform, scope.team or '*', 'node')}")),
         _allow(
             "EndWhatIsOurs",
             [
