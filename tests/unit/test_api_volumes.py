@@ -289,6 +289,14 @@ def test_volumes_are_listed_in_pages(cloud: Cloud) -> None:
     assert sizes == [5, 1]
 
 
+def test_the_lifetime_of_a_device_that_is_none_cannot_be_changed(cloud: Cloud, running: str) -> None:
+    with pytest.raises(ClientError) as error:
+        cloud.client("ec2").modify_instance_attribute(
+            InstanceId=running, BlockDeviceMappings=[{"DeviceName": "/dev/sdz", "Ebs": {"DeleteOnTermination": True}}]
+        )
+    assert _code(error) == "InvalidInstanceAttributeValue"
+
+
 def test_volumes_and_attachments_survive_a_restart(tmp_path: Path) -> None:
     machines = FakeMachines()
     with running_cloud(tmp_path, machines) as cloud:
@@ -303,11 +311,3 @@ def test_volumes_and_attachments_survive_a_restart(tmp_path: Path) -> None:
         assert _volume(cloud, spare)["State"] == "available"
         until(lambda: "vol-0123456789abcdef0" not in machines.volumes, "what no record knows is removed")
         assert set(machines.volumes) == {volume, spare}
-
-
-def test_the_lifetime_of_a_device_that_is_none_cannot_be_changed(cloud: Cloud, running: str) -> None:
-    with pytest.raises(ClientError) as error:
-        cloud.client("ec2").modify_instance_attribute(
-            InstanceId=running, BlockDeviceMappings=[{"DeviceName": "/dev/sdz", "Ebs": {"DeleteOnTermination": True}}]
-        )
-    assert _code(error) == "InvalidInstanceAttributeValue"
