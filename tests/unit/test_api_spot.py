@@ -335,6 +335,11 @@ def test_a_killed_spot_instance_is_gone(cloud: Cloud) -> None:
     assert _state_of_request(cloud, instance) == ("closed", "instance-terminated-no-capacity")
 
 
+def _check(cloud: Cloud, instance: str) -> tuple[str, str]:
+    found = cloud.client("ec2").describe_instance_status(InstanceIds=[instance])["InstanceStatuses"][0]
+    return found["InstanceStatus"]["Status"], found["InstanceStatus"]["Details"][0]["Status"]
+
+
 @pytest.mark.parametrize("command", ["freeze", "partition"])
 def test_a_broken_node_is_listed_until_it_is_undone(cloud: Cloud, command: str) -> None:
     instance = cloud.run()[0]
@@ -343,8 +348,10 @@ def test_a_broken_node_is_listed_until_it_is_undone(cloud: Cloud, command: str) 
     assert instance in broken
     assert [found["id"] for found in _do(cloud, "list")] == [rule["id"]]
     assert cloud.describe(instance)["State"]["Name"] == "running"
+    assert _check(cloud, instance) == ("impaired", "failed")
     cloud.server.controls.handle("undo", {"ids": [rule["id"]]})
     assert instance not in broken
+    assert _check(cloud, instance) == ("ok", "passed")
     assert _do(cloud, "list") == []
 
 

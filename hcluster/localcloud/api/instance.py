@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.core.utils import utcnow
 from moto.ec2.utils import random_spot_request_id
 
+from hcluster.localcloud.api.effects import Broken
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.parts import InstanceState, MotoInstance, StateReason, TaggedEC2Resource
 
@@ -76,6 +77,19 @@ class Instance(MotoInstance):  # type: ignore[misc]
             stamp = utcnow().strftime("%Y-%m-%d %H:%M:%S GMT")
             self._reason = f"User initiated ({stamp})" if reason.startswith("Client.User") else f"{reason}: {message}"
         self.ec2_backend.announce(self.id, state)
+
+    @property
+    def instance_status(self) -> dict[str, Any]:
+        """The status check of the instance: one that is frozen or cut off on purpose cannot be reached."""
+        status: dict[str, Any] = super().instance_status
+        broken = [rule.made for rule, effect in self.ec2_backend.rules.of(Broken) if effect.instance_id == self.id]
+        if not broken or status["Status"] != "ok":
+            return status
+        since = datetime.fromtimestamp(min(broken), UTC)
+        return {
+            "Details": [{"Name": "reachability", "Status": "failed", "ImpairedSince": since}],
+            "Status": "impaired",
+        }
 
     # A terminated instance has no interface any more, so nothing that follows from one.
 
