@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,9 @@ from typing import Any
 from hcluster.localcloud.api.faults import Fault
 
 Data = Mapping[str, Any]
+
+MOST_USER_DATA = 16384
+"""Bytes before Base64 (EC2 user guide, "Run commands when you launch an EC2 instance with user data input")."""
 
 _KEYS = (
     "ImageId",
@@ -89,11 +93,13 @@ def _overrides(given: Data) -> dict[str, Any]:
 
 
 def joined_tags(*specifications: Iterable[Data]) -> dict[str, dict[str, str]]:
-    """Tags by resource type; later ones win."""
+    """Tags by resource type; later ones win. Raises Fault for a key that only AWS may set."""
     tags: dict[str, dict[str, str]] = {}
     for specification in specifications:
         for entry in specification or ():
             pairs = {str(t["Key"]): str(t.get("Value") or "") for t in entry.get("Tags") or ()}
+            if any(key.lower().startswith("aws:") for key in pairs):
+                raise Fault("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
             tags.setdefault(str(entry["ResourceType"]), {}).update(pairs)
     return tags
 
@@ -103,6 +109,19 @@ class Interfaces(list[Any]):
 
     def __deepcopy__(self, _: Any) -> Interfaces:
         return self
+
+
+def check_user_data(data: Data) -> None:
+    """Raise Fault for more user data than EC2 takes."""
+    text = data.get("UserData")
+    if not text:
+        return
+    try:
+        size = len(base64.b64decode(text if isinstance(text, bytes) else str(text), validate=True))
+    except ValueError:
+        return  # Where it is used, it is told as what it is.
+    if size > MOST_USER_DATA:
+        raise Fault("InvalidParameterValue", f"User data is limited to {MOST_USER_DATA} bytes")
 
 
 def interfaces(data: Data, subnet: str, groups: list[str]) -> list[dict[str, Any]]:

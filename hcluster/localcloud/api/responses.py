@@ -27,6 +27,7 @@ from hcluster.localcloud.api.parts import EC2Response, ec2_backends
 from hcluster.localcloud.api.placement import PlacementOperations
 from hcluster.localcloud.api.spot import SpotOperations
 from hcluster.localcloud.api.tags import TagOperations
+from hcluster.localcloud.api.template_operations import TemplateOperations
 from hcluster.localcloud.api.volume_operations import VolumeOperations
 from hcluster.localcloud.machines import Machines
 
@@ -44,13 +45,14 @@ class CloudResponse(
     AttributeOperations,
     MarketOperations,
     PlacementOperations,
+    TemplateOperations,
     SpotOperations,
     GroupOperations,
     VolumeOperations,
     InstanceOperations,
     TagOperations,
-    EC2Response,
-):  # type: ignore[misc]
+    EC2Response,  # type: ignore[misc]
+):
     """One request to EC2."""
 
     @property
@@ -70,6 +72,7 @@ class CloudResponse(
         if request.get("NetworkInterfaces") and request.get("SubnetId"):
             message = "Network interfaces and an instance-level subnet ID may not be specified on the same request"
             raise Fault("InvalidParameterCombination", message)
+        launch.check_user_data(request)
         minimum, maximum = int(request.get("MinCount") or 1), int(request.get("MaxCount") or 1)
         if not 1 <= minimum <= maximum:
             raise Fault("InvalidParameterValue", f"MinCount {minimum} and MaxCount {maximum} do not fit.")

@@ -98,8 +98,13 @@ def _pattern(path: str) -> re.Pattern[str]:
 def refusal(environ: Environ, service: str, detail: str = "") -> Fault:
     """Of an operation that the local cloud does not have."""
     spoken = "s3" if service == "s3" else protocol(environ, service)
-    code = "UnsupportedOperation" if spoken == "ec2" else _CODES.get(spoken, "InvalidAction")
-    text = f"{service or 'request'}: {operation(environ, service)} is not supported by the local cloud"
+    name = operation(environ, service)
+    code = _CODES.get(spoken, "InvalidAction")
+    if spoken == "ec2":
+        if name not in _model("ec2").operation_names:
+            return Fault("InvalidAction", f"The action {name} is not valid for this web service.")
+        code = "UnsupportedOperation"
+    text = f"{service or 'request'}: {name} is not supported by the local cloud"
     return Fault(code, f"{text}: {detail}" if detail else f"{text}.", 501 if spoken == "s3" else 400)
 
 
