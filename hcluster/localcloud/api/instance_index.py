@@ -75,10 +75,14 @@ class InstanceIndex:
             if lag:
                 self._past.append((now, instance_id, before))
         if lag:
-            # Later it could only be written as it is then.
-            for instance_id in stale:
-                if instance_id in self._views:
-                    self.text(self._views[instance_id])
+            # Later they could only be written as they are then.
+            for view in self._views.values():
+                self.text(view)
+
+    def changed(self) -> None:
+        """Something changed just now: answers that lag need to know when."""
+        if self._lag():
+            self.refresh()
 
     def view(self, instance_id: str) -> View | None:
         """One instance, as of now."""

@@ -227,6 +227,7 @@ class ApiServer:
 
     def _changed(self, service: str, body: bytes) -> None:
         self._keeper.changed(service, body)
+        self._index.changed()
         self._lifecycle.records_changed()
 
     def _ready(self, _: str) -> None:
@@ -237,6 +238,7 @@ class ApiServer:
 
     def _control_changed(self) -> None:
         self._keeper.later()
+        self._index.changed()
 
     def shutdown(self) -> None:
         """Stop serving, power all machines off, save. What ran is recorded as running, for ``resume``."""
