@@ -76,10 +76,10 @@ class Taken:
 @contextmanager
 def taking_down() -> Iterator[Taken]:
     """Watch what is judged."""
-    taken, judged = Taken(), Judge.decision
+    taken, judged = Taken(), Judge._decided
 
-    def decision(self: Judge, principal: Any, need: Any, request: Any, **more: Any) -> Any:
-        found = judged(self, principal, need, request, **more)
+    def decided(principal: Any, need: Any, known: Any, who: Any) -> Any:
+        found = judged(principal, need, known, who)
         if found.allowed:
             taken.allowed[principal.user].add((need.action, frozenset(match.sid for match in found.matched)))
         else:
@@ -87,7 +87,7 @@ def taking_down() -> Iterator[Taken]:
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Judge, "decision", decision)
+        patch.setattr(Judge, "_decided", staticmethod(decided))
         yield taken
 
 

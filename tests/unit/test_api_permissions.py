@@ -290,6 +290,21 @@ def test_documents_that_cannot_be_evaluated_are_not_put(cloud: Cloud) -> None:
         assert "StringMatches" in told or "prohibited field Resource" in told or "Principal" in told
 
 
+def test_policies_have_the_sizes_that_iam_takes(cloud: Cloud) -> None:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
+    iam = cloud.client("iam")
+    name = iam.get_access_key_last_used(AccessKeyId=user(cloud)[0])["UserName"]
+    half = document(allow([f"s3:Get{'x' * 40}{at}" for at in range(23)]))
+    iam.put_user_policy(UserName=name, PolicyName="one", PolicyDocument=half)
+    iam.put_user_policy(UserName=name, PolicyName="one", PolicyDocument=half)
+    told = refused(iam.put_user_policy, UserName=name, PolicyName="two", PolicyDocument=half)
+    assert told == f"LimitExceeded: Maximum policy size of 2048 bytes exceeded for user {name}"
+    large = document(allow([f"s3:Get{'x' * 40}{at}" for at in range(140)]))
+    assert "PolicySize: 6144" in refused(iam.create_policy, PolicyName="large", PolicyDocument=large)
+    old = json.dumps({"Version": "2008-10-17", "Statement": [allow("s3:*", NumericLessThan={"s3:max-keys": 5})]})
+    iam.put_user_policy(UserName=name, PolicyName="one", PolicyDocument=old)
+
+
 def test_iam_is_judged_on_the_entity(cloud: Cloud) -> None:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_examples.html"""
     mine = f"arn:aws:iam::{ACCOUNT}:role/mine-*"

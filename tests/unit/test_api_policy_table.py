@@ -787,6 +787,7 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("Invalid principal", document(changed(Principal={"AWS": "arn:aws:iam::123456789012:user/*"})), BUCKET, PRINCIPAL),
     ("Invalid principal", document(changed(Principal={"Team": "red"})), BUCKET, PRINCIPAL),
     ("effect Deny only", document(changed(NotPrincipal={"AWS": ACCOUNT})), BUCKET, NOT_PRINCIPAL),
+    ("may only specify STS", document(trusting("*", "s3:GetObject")), TRUST, PRINCIPAL),
     ("prohibited field Resource", document(changed(Principal="*", Action="sts:AssumeRole")), TRUST, PRINCIPAL),
 ]
 

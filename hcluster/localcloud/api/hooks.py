@@ -16,7 +16,7 @@ from moto.moto_api._internal import mock_random as moto_random
 from hcluster.localcloud.api.access.door import Door
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import SERVICE, caller
-from hcluster.localcloud.api.iam_operations import CloudIamResponse
+from hcluster.localcloud.api.iam_operations import CloudIamResponse, PolicyValidator, TrustValidator
 from hcluster.localcloud.api.identity import Identities
 from hcluster.localcloud.api.parts import (
     Authenticator,
@@ -24,6 +24,7 @@ from hcluster.localcloud.api.parts import (
     BaseModel,
     core_responses,
     ec2_backends,
+    iam_models,
 )
 from hcluster.localcloud.api.responses import CloudResponse, ConnectResponse
 from hcluster.localcloud.api.serializing import CloudSerializer
@@ -41,6 +42,8 @@ def install(settings: CloudSettings, identities: Identities) -> Door:
     moto.ec2instanceconnect.urls.url_paths["{0}/$"] = ConnectResponse.dispatch
     moto.iam.urls.url_paths["{0}/$"] = CloudIamResponse.dispatch
     moto.sts.urls.url_paths["{0}/$"] = CloudTokenResponse.dispatch
+    iam_models.IAMPolicyDocumentValidator = PolicyValidator
+    iam_models.IAMTrustPolicyDocumentValidator = TrustValidator
     # Moto keeps every object that it ever made for its dashboard: a leak in a server that runs for days.
     BaseModel.__new__ = staticmethod(lambda cls, *_, **__: object.__new__(cls))
     # A choice of seventeen digits, one at a time, is a third of the work of a launch.

@@ -17,6 +17,9 @@ from hcluster.localcloud.api.parts import IamResponse
 from hcluster.localcloud.api.policy import Asker, Kind, Policies, Policy, PolicyError, parse
 from hcluster.localcloud.api.simulate import Simulation, entries, keys_of, simulate
 
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_MANAGED, _TRUST = 6144, 2048
+_INLINE = {"user": 2048, "role": 10_240, "group": 5120}
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9]+")
 
 
@@ -29,6 +32,35 @@ def checked(document: object, kind: Kind = "identity") -> str:
     return str(document)
 
 
+class PolicyValidator:
+    """Takes the place of moto's, which knows less and refuses documents that IAM takes."""
+
+    kind: Kind = "identity"
+
+    def __init__(self, document: str) -> None:
+        self._document = document
+
+    def validate(self) -> None:
+        """Raises Fault."""
+        checked(self._document, self.kind)
+
+
+class TrustValidator(PolicyValidator):
+    """The same for trust policies."""
+
+    kind = "trust"
+
+
+def _size(document: str) -> int:
+    """As IAM counts: without white space."""
+    return len("".join(document.split()))
+
+
+def _demand_size(document: object, quota: str, most: int) -> None:
+    if _size(str(document)) > most:
+        raise Fault("LimitExceeded", f"Cannot exceed quota for {quota}: {most}", 409)
+
+
 class CloudIamResponse(IamResponse):  # type: ignore[misc]
     """One request to IAM; that it is allowed was found out before."""
 
@@ -36,42 +68,50 @@ class CloudIamResponse(IamResponse):  # type: ignore[misc]
         """Moto's own idea of the resource is not asked for."""
         return "*"
 
-    # Documents
+    # Documents. Moto checks those of policies itself, by ``PolicyValidator``.
 
     def put_user_policy(self) -> Any:
         """PutUserPolicy."""
-        checked(self._get_param("PolicyDocument"))
+        self._fits(self.backend.get_user(self._get_param("UserName")), "user")
         return super().put_user_policy()
 
     def put_group_policy(self) -> Any:
         """PutGroupPolicy."""
-        checked(self._get_param("PolicyDocument"))
+        self._fits(self.backend.get_group(self._get_param("GroupName")), "group")
         return super().put_group_policy()
 
     def put_role_policy(self) -> Any:
         """PutRolePolicy."""
-        checked(self._get_param("PolicyDocument"))
+        self._fits(self.backend.get_role(self._get_param("RoleName")), "role")
         return super().put_role_policy()
 
     def create_policy(self) -> Any:
         """CreatePolicy."""
-        checked(self._get_param("PolicyDocument"))
+        _demand_size(self._get_param("PolicyDocument"), "PolicySize", _MANAGED)
         return super().create_policy()
 
     def create_policy_version(self) -> Any:
         """CreatePolicyVersion."""
-        checked(self._get_param("PolicyDocument"))
+        _demand_size(self._get_param("PolicyDocument"), "PolicySize", _MANAGED)
         return super().create_policy_version()
 
     def create_role(self) -> Any:
         """CreateRole."""
-        checked(self._get_param("AssumeRolePolicyDocument"), "trust")
+        _demand_size(checked(self._get_param("AssumeRolePolicyDocument"), "trust"), "ACLSizePerRole", _TRUST)
         return super().create_role()
 
     def update_assume_role_policy(self) -> Any:
         """UpdateAssumeRolePolicy."""
-        checked(self._get_param("PolicyDocument"), "trust")
+        _demand_size(checked(self._get_param("PolicyDocument"), "trust"), "ACLSizePerRole", _TRUST)
         return super().update_assume_role_policy()
+
+    def _fits(self, holder: Any, kind: str) -> None:
+        """All inline policies of one holder share one limit."""
+        replaced = self._get_param("PolicyName")
+        kept = [str(text) for name, text in holder.policies.items() if name != replaced]
+        if sum(_size(text) for text in [*kept, str(self._get_param("PolicyDocument"))]) > _INLINE[kind]:
+            message = f"Maximum policy size of {_INLINE[kind]} bytes exceeded for {kind} {holder.name}"
+            raise Fault("LimitExceeded", message, 409)
 
     # Permissions boundaries of users
 

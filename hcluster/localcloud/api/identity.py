@@ -142,7 +142,8 @@ class Identities:
     def of(self, holder: Any) -> tuple[list[Policy], Policy | None]:
         """(policies of a user with its groups, or of a role; its permissions boundary)."""
         found = list(_of(holder))
-        if holder in self.iam.users.values():
+        # Copies: S3 is judged while other requests change IAM's records.
+        if holder in list(self.iam.users.values()):
             for group in list(self.iam.groups.values()):
                 if holder in group.users:
                     found.extend(_of(group))
@@ -223,5 +224,5 @@ def _of(holder: Any) -> Iterator[Policy]:
 
 
 def _default(policy: Any) -> Policy:
-    document = next(version.document for version in policy.versions if version.is_default)
+    document = next(version.document for version in list(policy.versions) if version.is_default)
     return Policy(str(policy.arn), str(document))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import moto.core.responses
+import moto.iam.models
 import moto.sqs.models
 from moto.core.authorization import ActionAuthenticatorMixin as _Authenticator
 from moto.core.base_backend import BackendDict as _BackendDict
@@ -63,3 +64,4 @@ BaseModel: Any = _BaseModel
 Authenticator: Any = _Authenticator
 core_responses: Any = moto.core.responses
 sqs_models: Any = moto.sqs.models
+iam_models: Any = moto.iam.models

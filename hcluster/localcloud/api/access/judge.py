@@ -9,7 +9,16 @@ from typing import Any
 from hcluster.localcloud.api.access.need import Need
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.identity import Identities, Principal
-from hcluster.localcloud.api.policy import Context, Decision, Policy, PolicyError, Value, context, decide
+from hcluster.localcloud.api.policy import (
+    Context,
+    Decision,
+    Policies,
+    Policy,
+    PolicyError,
+    Value,
+    context,
+    decide,
+)
 
 
 class Judge:
@@ -42,7 +51,11 @@ class Judge:
             Fault: a policy that applies cannot be evaluated; then nothing is allowed.
         """
         known = self._identities.policies(principal, resource=resource, owner=owner, trust=trust)
-        about: Context = context({**request, **self._identities.keys(principal), **need.keys})
+        return self._decided(principal, need, known, context({**request, **self._identities.keys(principal)}))
+
+    @staticmethod
+    def _decided(principal: Principal, need: Need, known: Policies, who: Context) -> Decision:
+        about = {**who, **context(need.keys)} if need.keys else who
         try:
             return decide(known, principal.asker, need.action, need.resource, about)
         except PolicyError as error:
@@ -60,8 +73,10 @@ class Judge:
         owner: str = "",
     ) -> None:
         """Raises Fault for the first of the needs that is not allowed."""
+        known = self._identities.policies(principal, resource=resource, owner=owner)
+        who = context({**request, **self._identities.keys(principal)})
         for need in needs:
-            found = self.decision(principal, need, request, resource=resource, owner=owner)
+            found = self._decided(principal, need, known, who)
             if not found.allowed:
                 raise refusal(service, principal, need, found)
 

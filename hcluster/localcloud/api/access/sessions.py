@@ -24,6 +24,7 @@ _UNSUPPORTED = ("AssumeRoleWithSAML", "AssumeRoot", "GetSessionToken", "GetFeder
 _NAME = re.compile(r"[\w+=,.@-]{2,64}")
 _LONGEST_CHAIN = 3600
 _MOST_TAGS = 50
+_MOST_POLICY = 2048
 _SHORTEST, _LONGEST = 900, 43_200
 
 
@@ -133,6 +134,8 @@ def check(parameters: Mapping[str, Any]) -> None:
     if parameters.get("PolicyArns"):
         raise Fault("NotImplemented", "PolicyArns of a session are not supported by the local cloud; use Policy.", 501)
     if document := parameters.get("Policy"):
+        if len(str(document)) > _MOST_POLICY:
+            raise _invalid("policy", document, f"Member must have length less than or equal to {_MOST_POLICY}")
         try:
             parse(str(document), "identity")
         except PolicyError as error:

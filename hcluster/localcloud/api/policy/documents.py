@@ -54,10 +54,12 @@ class Statement:
     not_principals: bool
     conditions: tuple[AnyTest, ...]
 
-    def concerns(self, action: str, resource: str, context: Context) -> bool:
-        """Whether action, resource and conditions fit; who asks is not looked at."""
-        if (self.actions.fullmatch(action) is not None) == self.not_actions:
-            return False
+    def names(self, action: str) -> bool:
+        """Whether it is about an action."""
+        return (self.actions.fullmatch(action) is not None) != self.not_actions
+
+    def concerns(self, resource: str, context: Context) -> bool:
+        """Whether resource and conditions fit."""
         if self.resources:
             named = any(one.matches(resource, context, "resource") for one in self.resources)
             if named == self.not_resources:
@@ -102,6 +104,12 @@ def parse(text: str, kind: Kind = "identity") -> Document:
     return Document(tuple(_statement(one, at, kind, variables=variables) for at, one in enumerate(statements)))
 
 
+@lru_cache(maxsize=8192)
+def statements(text: str, kind: Kind, action: str) -> tuple[Statement, ...]:
+    """The statements of a document that are about an action: of a long policy, one or two. Raises PolicyError."""
+    return tuple(one for one in parse(text, kind).statements if one.names(action))
+
+
 def context_keys(document: Document) -> set[str]:
     """The condition keys (lower case) that a document asks for, those of its variables too."""
     keys: set[str] = set()
@@ -132,6 +140,8 @@ def _statement(found: Any, index: int, kind: Kind, *, variables: bool) -> Statem
         raise PolicyError(f"The Effect of {name} must be Allow or Deny, not {found.get('Effect')!r}.")
     allows = found["Effect"] == "Allow"
     action = _one_of(found, "Action", name)
+    if kind == "trust" and not all(text.lower().startswith("sts:") for text in _texts(found, action, name)):
+        raise PolicyError(f"AssumeRole policy may only specify STS AssumeRole actions: {name}.")
     resources, not_resources = _resources(found, kind, name, variables=variables)
     principals, not_principals = _principals(found, kind, name)
     if not_principals and allows:

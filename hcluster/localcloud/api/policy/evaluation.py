@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from hcluster.localcloud.api.policy.documents import Document, Statement, parse
+from hcluster.localcloud.api.policy.documents import Kind, Statement, statements
 from hcluster.localcloud.api.policy.values import Context, Value
 
 Outcome = Literal["allowed", "implicitDeny", "explicitDeny"]
@@ -148,16 +148,13 @@ def _spoken(
 ) -> _Spoken:
     found: _Spoken = []
     for policy in policies:
-        for statement in _document(policy, source).statements:
-            if statement.concerns(action, resource, about) and _names(statement, asker):
+        for statement in statements(policy.document, _KINDS.get(source, "identity"), action):
+            if _names(statement, asker) and statement.concerns(resource, about):
                 found.append((Match(policy.name, source, statement.sid, statement.index), statement))
     return found
 
 
-def _document(policy: Policy, source: Source) -> Document:
-    if source == "trust":
-        return parse(policy.document, "trust")
-    return parse(policy.document, "resource" if source == "resource-based" else "identity")
+_KINDS: Mapping[Source, Kind] = {"resource-based": "resource", "trust": "trust"}
 
 
 def _names(statement: Statement, asker: Asker) -> bool:
