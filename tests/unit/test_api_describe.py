@@ -134,6 +134,31 @@ def test_pages_that_cannot_be_are_refused(cloud: Cloud) -> None:
         assert _code(error) == code
 
 
+def test_the_status_is_told_of_running_instances_in_pages(cloud: Cloud) -> None:
+    ec2, ids = cloud.client("ec2"), cloud.run(6)
+    ec2.stop_instances(InstanceIds=ids[:1])
+    cloud.wait(ids[:1], "stopped")
+    told = ec2.describe_instance_status(InstanceIds=ids)["InstanceStatuses"]
+    assert [status["InstanceId"] for status in told] == ids[1:]
+    assert told[0]["InstanceStatus"]["Status"] == told[0]["SystemStatus"]["Status"] == "ok"
+    told = ec2.describe_instance_status(InstanceIds=ids, IncludeAllInstances=True)["InstanceStatuses"]
+    assert [status["InstanceState"]["Name"] for status in told] == ["stopped"] + ["running"] * 5
+    first = ec2.describe_instance_status(MaxResults=5)
+    assert len(first["InstanceStatuses"]) == 5
+    rest = ec2.describe_instance_status(MaxResults=1000, NextToken=first["NextToken"])
+    assert ids[-1] in {status["InstanceId"] for status in rest["InstanceStatuses"]}
+
+    def filtered(name: str, value: str) -> list[Any]:
+        wanted = [{"Name": name, "Values": [value]}]
+        return list(ec2.describe_instance_status(InstanceIds=ids, Filters=wanted)["InstanceStatuses"])
+
+    assert len(filtered("instance-status.status", "ok")) == 5
+    assert not filtered("instance-status.reachability", "failed")
+    assert not filtered("event.code", "*")
+    with pytest.raises(ClientError, match="'tag:Name'"):
+        filtered("tag:Name", "x")
+
+
 def test_what_is_shown_is_what_is(cloud: Cloud, caplog: pytest.LogCaptureFixture) -> None:
     """After each operation, the answer is the one that a start would give, and its change is on the disk."""
     ec2, iam = cloud.client("ec2"), cloud.client("iam")

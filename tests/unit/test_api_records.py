@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -122,3 +123,28 @@ def test_a_hundred_instances_are_described_quickly_and_saved_small(tmp_path: Pat
         assert [i["ImageId"] for r in found for i in r["Instances"]] == [BASE] * 100
         cloud.server.save()
         assert sum(p.stat().st_size for p in cloud.settings.folder.glob("records/control.sqlite*")) < 2_000_000
+
+
+def test_the_records_of_an_earlier_version_are_taken_over(tmp_path: Path) -> None:
+    """They were one pickle of the backends."""
+    with running_cloud(tmp_path) as cloud:
+        made = _fill(cloud)
+        cloud.client("iam").create_user(UserName="kept")
+        with cloud.server._lock:
+            document = pickle.dumps({"format": 1, "records": cloud.server._keeper._control.backends})
+        records = cloud.settings.folder / "records"
+    for path in records.glob("control.sqlite*"):
+        path.unlink()
+    (records / "control.pickle").write_bytes(document)
+    for _ in range(2):
+        with running_cloud(tmp_path) as cloud:
+            cloud.server.save()
+            assert cloud.describe(made["stopped"])["State"]["Name"] == "stopped"
+            assert cloud.describe(made["running"])["PrivateIpAddress"]
+            assert cloud.client("iam").get_user(UserName="kept")
+        assert not (records / "control.pickle").exists(), "it is rows now"
+    (records / "control.pickle").write_bytes(b"torn")
+    (records / "control.sqlite").unlink()
+    with pytest.raises(LocalCloudError, match="cannot be read") as error, running_cloud(tmp_path):
+        pass
+    assert "reset" in error.value.hint

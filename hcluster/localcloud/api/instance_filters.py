@@ -143,6 +143,35 @@ _OTHERS: dict[str, Callable[[Any], Values]] = {
 _KNOWN = frozenset((*INDEXED, *_OTHERS, "tag-key", "tag-value"))
 
 
+def _reachable(status: Mapping[str, Any]) -> Values:
+    return _each(detail.get("Status") for detail in status.get("Details") or ())
+
+
+STATUS: dict[str, Callable[[Any], Values]] = {
+    "instance-status.status": lambda i: _text(i.instance_status["Status"]),
+    "instance-status.reachability": lambda i: _reachable(i.instance_status),
+    "system-status.status": lambda i: _text(i.system_status["Status"]),
+    "system-status.reachability": lambda i: _reachable(i.system_status),
+    # Nothing is scheduled for an instance here.
+    "event.code": lambda _: (),
+    "event.description": lambda _: (),
+    "event.instance-event-id": lambda _: (),
+    "event.not-after": lambda _: (),
+    "event.not-before": lambda _: (),
+    "event.not-before-deadline": lambda _: (),
+}
+"""Filters of DescribeInstanceStatus beside those that DescribeInstances has, too."""
+_STATUS_TOO = ("availability-zone", "instance-state-code", "instance-state-name")
+
+
+def status_filters(filters: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Filters by name with their values. Raises Fault for those that DescribeInstanceStatus does not have."""
+    for name in filters:
+        if name not in STATUS and name not in _STATUS_TOO:
+            raise Fault("InvalidParameterValue", f"The filter '{name}' is invalid")
+    return {name: tuple(str(value) for value in values) for name, values in filters.items()}
+
+
 def keys_of(instance: Any, tags: Mapping[str, str]) -> dict[str, Values]:
     """What is indexed of an instance: its values by the filter's name."""
     keys = {name: values(instance) for name, values in INDEXED.items()}

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.core.utils import get_service_model
 from moto.ec2.exceptions import InvalidInstanceIdError
 
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.instance_filters import checked
+from hcluster.localcloud.api.instance_filters import STATUS, checked, matches, status_filters
 from hcluster.localcloud.api.instance_index import InstanceIndex, View
 from hcluster.localcloud.api.serializing import Text, frame, text_of
 
@@ -82,6 +83,24 @@ class InstanceOperations:
         if token:
             members += f"<nextToken>{token}</nextToken>"
         return _whole("DescribeInstances", members)
+
+    def describe_instance_status(self: Any) -> ActionResult:
+        """DescribeInstanceStatus: of running instances, unless told to include all."""
+        request = self._request()
+        filters = status_filters(self._filters_from_querystring())
+        index: InstanceIndex = self._backend.index
+        ids = [str(i) for i in request.get("InstanceIds") or ()]
+        if ids and request.get("MaxResults") is not None:
+            text = "The parameter instancesSet cannot be used with the parameter maxResults"
+            raise Fault("InvalidParameterCombination", text)
+        if str(request.get("IncludeAllInstances") or "").lower() != "true":
+            filters.setdefault("instance-state-name", ("running",))
+        plain = {name: values for name, values in filters.items() if name not in STATUS}
+        found = index.find(plain, _named(index, ids) if ids else None)
+        for name in filters.keys() - plain.keys():
+            found = [view for view in found if matches(filters[name], STATUS[name](view.instance))]
+        shown, token = page(found, request)
+        return ActionResult({"InstanceStatuses": [view.instance for view in shown], "NextToken": token})
 
     def launched(self: Any, reservation: Any) -> Answer:
         """The answer of RunInstances."""
