@@ -138,7 +138,7 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         },
         interface=plan.interface,
         disks=plan.disks,
-        # The platform's node keeps the metastore's data: switched off by mistake, it must come back.
+        # All clusters need the platform's node: switched off by mistake, it can be started again as it was.
         end_with_shutdown=ground.cluster != names.PLATFORM_CLUSTER,
     )
 
