@@ -100,6 +100,7 @@ def test_terminated_instances_are_forgotten_after_an_hour(tmp_path: Path) -> Non
         cloud.server.save()
         with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
             cloud.describe(ids[0])
+        assert not cloud.server._backend.tokens, "nor are their client tokens kept"
         assert cloud.client("ec2").describe_tags()["Tags"] == []
         assert cloud.client("ec2").describe_spot_instance_requests()["SpotInstanceRequests"] == []
 

@@ -14,6 +14,10 @@ Path = tuple[Any, ...]
 """Where a record is: (service, attribute of its backend, key, …)."""
 
 
+_PASSING = "last_used"
+"""Moto sets it on a key at each request, those that only read included; it is written with the next real change."""
+
+
 class Changes:
     """Call with the cloud's lock held."""
 
@@ -44,7 +48,7 @@ def watch(base: Any, changes: Changes) -> None:
     def setattr_(self: Any, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         path = homes.get(id(self))
-        if path is not None:
+        if path is not None and name != _PASSING:
             note(path)
 
     base.__setattr__ = setattr_

@@ -29,6 +29,8 @@ _COLLECTIONS = {
 }
 ROUND = 30.0
 """Seconds between two rounds of ``tidy``: forgetting what ended long ago, and a look for changes nobody spoke of."""
+_PERISHABLE = ("RunInstances", "CreateNetworkInterface", "CreateVolume")
+"""What these made lies in collections that grow, so it is known when it is gone."""
 _SLICE, _REST = 50, 0.01
 """Records that are looked at while the lock is held, and the seconds until the next."""
 
@@ -92,6 +94,13 @@ class Keeper:
         self._moved = True
         self._control.suspect(service)
         self._journal.changed()
+
+    def forget_tokens(self) -> None:
+        """Client tokens of what is gone, as a start would. The lock is held."""
+        tokens = self._control.backends["ec2"].tokens
+        for key, (_, result) in list(tokens.items()):
+            if key[0] in _PERISHABLE and id(result) not in self._changes.homes:
+                del tokens[key]
 
     def save(self) -> None:
         """Forget what ended long ago and write everything that is not as it was written. Raises StoreError."""

@@ -15,10 +15,12 @@ from typing import Any, cast
 from moto.core.utils import get_service_model, utcnow
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+from hcluster.errors import LocalCloudError
 from hcluster.localcloud.api import hooks, own_services, public_parameters, queues
 from hcluster.localcloud.api.changes import Changes, watch
 from hcluster.localcloud.api.controls import Controls
 from hcluster.localcloud.api.events import Events
+from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.federation import Federation
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import Environ, Gateway, Hooks, StartResponse
@@ -35,6 +37,7 @@ from hcluster.localcloud.api.parts import PARTITION, BaseModel, ec2_backends, ia
 from hcluster.localcloud.api.responses import CloudResponse
 from hcluster.localcloud.api.rules import Rules
 from hcluster.localcloud.api.s3.service import ObjectService
+from hcluster.localcloud.api.store import StoreError
 from hcluster.localcloud.machines import Machines
 from hcluster.localcloud.settings import CloudSettings
 
@@ -121,6 +124,7 @@ class ApiServer:
         for instance in list(self._backend.by_id.values()):
             if instance.state == "terminated" and instance.ended and now - instance.ended > REMEMBERED:
                 self._backend.teardown(instance)
+        self._keeper.forget_tokens()
         sts = sts_backends[self._settings.account_id][PARTITION]
         expired = [role for role in sts.assumed_roles if role.expiration < now]
         sts.assumed_roles[:] = [role for role in sts.assumed_roles if role.expiration >= now]
@@ -135,7 +139,14 @@ class ApiServer:
         with self._lock:
             keys = self._identities.administrator(self._settings.region)
             self._keeper.changed("iam")
-        self._keeper.settle()
+        try:
+            self._keeper.settle()
+        except Fault as fault:
+            raise LocalCloudError(
+                f"the local cloud's records cannot be written to {self._settings.folder}",
+                context=fault.message,
+                hint="make room on that disk",
+            ) from fault
         return keys
 
     def register_base_image(self, image_id: str, name: str) -> None:
@@ -255,7 +266,10 @@ class ApiServer:
             server.stop()
         self._servers = []
         self.objects.close()
-        self._keeper.close()
+        try:
+            self._keeper.close()
+        except (Fault, StoreError):
+            log.exception("what changed last is not written; everything that was acknowledged is")
 
     def _power_off(self, instance_id: str) -> None:
         try:
