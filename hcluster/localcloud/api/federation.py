@@ -6,9 +6,9 @@ from ipaddress import IPv4Network
 from typing import Any
 from urllib.parse import parse_qs
 
-from hcluster.localcloud.api.access.sessions import FEDERATED, PRINCIPAL, WEB_IDENTITY, check
+from hcluster.localcloud.api.access.sessions import FEDERATED, WEB_IDENTITY, check
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.identity import PRINCIPAL, Identities, Principal
 from hcluster.localcloud.api.oidc import Provider, Verifier
 
 

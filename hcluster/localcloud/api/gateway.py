@@ -16,16 +16,15 @@ from typing import Any
 from hcluster.localcloud.api import signature, unsupported
 from hcluster.localcloud.api.faults import Fault, render
 from hcluster.localcloud.api.federation import Federation
-from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.identity import PRINCIPAL, Identities, Principal
 from hcluster.localcloud.api.rules import Rules
 from hcluster.localcloud.api.s3.service import ObjectService, body_of, headers_of
 
 log = logging.getLogger(__name__)
 
-PRINCIPAL = "hcluster.principal"
 SERVICE = "hcluster.service"
 REGION = "hcluster.region"
-"""Keys of the WSGI environment that hold the verified caller, the service and the region it signed for."""
+"""Keys of the WSGI environment that hold the service and the region that the caller signed for."""
 HEADERS = "hcluster.headers"
 """Key of the WSGI environment that holds the headers by their names in lower case, underscores kept."""
 
@@ -174,9 +173,7 @@ class Gateway:
         told = ("s3", self._objects.operation(method, path, query, headers), environ[PRINCIPAL].arn)
         environ["hcluster.action"] = told[1]
         self._rules.before(*told)
-        answer = self._objects.answer(
-            method, path, query, headers, environ["wsgi.input"], signer, environ, request_id
-        )
+        answer = self._objects.answer(method, path, query, headers, environ["wsgi.input"], signer, environ, request_id)
         body = body_of(answer)
         if answer.status < HTTPStatus.BAD_REQUEST:
             self._answered(told, body)

@@ -11,6 +11,8 @@ from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.parts import PARTITION, iam_backends, sts_backends
 from hcluster.localcloud.api.policy import Asker, Policies, Policy, Value
 
+PRINCIPAL = "hcluster.principal"
+"""Key of the WSGI environment that holds the verified caller."""
 ADMINISTRATOR = "hcluster-admin"
 _EVERYTHING = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
 

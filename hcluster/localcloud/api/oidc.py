@@ -36,6 +36,8 @@ _TIMEOUT = 5.0
 _LARGEST = 1 << 20
 _KEPT = 300.0
 """Seconds that a provider's keys are used without asking again; an unknown key id asks at once."""
+_SOONEST = 1.0
+"""Seconds between two such askings, whatever tokens come."""
 _HASHES: Mapping[str, type[hashes.HashAlgorithm]] = {"256": hashes.SHA256, "384": hashes.SHA384, "512": hashes.SHA512}
 _CURVES: Mapping[str, type[ec.EllipticCurve]] = {"P-256": ec.SECP256R1, "P-384": ec.SECP384R1, "P-521": ec.SECP521R1}
 _OF_HASH = {"256": "P-256", "384": "P-384", "512": "P-521"}
@@ -115,7 +117,7 @@ class Verifier:
         """The provider's signing keys by id."""
         with self._lock:
             at, known = self._held.get(provider.url, (-_KEPT, {}))
-        if not fresh and time.monotonic() - at < _KEPT:
+        if time.monotonic() - at < (_SOONEST if fresh else _KEPT):
             return known
         address = f"{provider.url.rstrip('/')}/.well-known/openid-configuration"
         configuration = self._json(address, provider)

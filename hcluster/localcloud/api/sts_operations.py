@@ -7,7 +7,8 @@ from typing import Any
 from moto.core.responses import ActionResult
 
 from hcluster.localcloud.api.access.need import listed_tags
-from hcluster.localcloud.api.access.sessions import PRINCIPAL, WEB_IDENTITY
+from hcluster.localcloud.api.access.sessions import WEB_IDENTITY
+from hcluster.localcloud.api.identity import PRINCIPAL
 from hcluster.localcloud.api.parts import TokenResponse
 
 

@@ -13,12 +13,11 @@ from typing import Any
 from hcluster.localcloud.api.access.judge import Judge, refusal
 from hcluster.localcloud.api.access.need import Need, listed_tags, request_tags
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.identity import Identities, Principal
+from hcluster.localcloud.api.identity import PRINCIPAL, Identities, Principal
 from hcluster.localcloud.api.policy import Policy, PolicyError, Value, parse
 
 WEB_IDENTITY = "hcluster.web-identity"
 """Key of the WSGI environment that holds the ``Token`` of a web identity, verified before any lock was taken."""
-PRINCIPAL = "hcluster.principal"
 FEDERATED = "AssumeRoleWithWebIdentity"
 _UNSUPPORTED = ("AssumeRoleWithSAML", "AssumeRoot", "GetSessionToken", "GetFederationToken")
 _NAME = re.compile(r"[\w+=,.@-]{2,64}")
