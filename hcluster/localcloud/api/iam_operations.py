@@ -19,6 +19,7 @@ from hcluster.localcloud.api.simulate import Simulation, entries, keys_of, simul
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MANAGED, _TRUST = 6144, 2048
+_VERSIONS, _KEYS = 5, 2
 _INLINE = {"user": 2048, "role": 10_240, "group": 5120}
 _ACTION = re.compile(r"[A-Za-z0-9-]+:[A-Za-z0-9]+")
 
@@ -93,7 +94,37 @@ class CloudIamResponse(IamResponse):  # type: ignore[misc]
     def create_policy_version(self) -> Any:
         """CreatePolicyVersion."""
         _demand_size(self._get_param("PolicyDocument"), "PolicySize", _MANAGED)
+        if len(self.backend.list_policy_versions(self._get_param("PolicyArn"))) >= _VERSIONS:
+            text = f"A managed policy can have up to {_VERSIONS} versions. Before you create a new version, you must"
+            raise Fault("LimitExceeded", f"{text} delete an existing version.", 409)
         return super().create_policy_version()
+
+    def delete_policy(self) -> Any:
+        """DeletePolicy: when nothing holds it and its default version is the only one."""
+        policy = self.backend.get_policy(self._get_param("PolicyArn"))
+        if policy.attachment_count:
+            raise Fault("DeleteConflict", "Cannot delete a policy attached to entities.", 409)
+        if len(policy.versions) > 1:
+            text = "This policy has more than one version. Before you delete a policy, you must delete the policy's"
+            raise Fault("DeleteConflict", f"{text} versions. The default version is deleted with the policy.", 409)
+        return super().delete_policy()
+
+    def delete_user(self) -> Any:
+        """DeleteUser: without keys and policies."""
+        user = self.backend.get_user(self._get_param("UserName"))
+        for held, what in ((user.access_keys, "access keys"), (user.policies, "policies")):
+            if held:
+                raise Fault("DeleteConflict", f"Cannot delete entity, must delete {what} first.", 409)
+        if user.managed_policies:
+            raise Fault("DeleteConflict", "Cannot delete entity, must detach all policies first.", 409)
+        return super().delete_user()
+
+    def create_access_key(self) -> Any:
+        """CreateAccessKey: two a user."""
+        user = self._get_param("UserName")
+        if user and len(self.backend.get_user(user).access_keys) >= _KEYS:
+            raise Fault("LimitExceeded", f"Cannot exceed quota for AccessKeysPerUser: {_KEYS}", 409)
+        return super().create_access_key()
 
     def create_role(self) -> Any:
         """CreateRole."""

@@ -71,7 +71,7 @@ class Instance(MotoInstance):  # type: ignore[misc]
         if state == "terminated":
             self.ended = utcnow()
         if state in ("pending", "running"):
-            self._reason, self.state_reason = "", StateReason()
+            self._reason, self.state_reason = "", None
         elif reason:
             self.state_reason = StateReason(f"{reason}: {message}", reason)
             stamp = utcnow().strftime("%Y-%m-%d %H:%M:%S GMT")

@@ -133,8 +133,8 @@ _OTHERS: dict[str, Callable[[Any], Values]] = {
     "root-device-name": lambda i: _text(i.root_device_name),
     "root-device-type": lambda i: _text(i.root_device_type),
     "source-dest-check": lambda i: _text(bool(i.source_dest_check)),
-    "state-reason-code": lambda i: _text(i.state_reason.code),
-    "state-reason-message": lambda i: _text(i.state_reason.message),
+    "state-reason-code": lambda i: _text(getattr(i.state_reason, "code", "")),
+    "state-reason-message": lambda i: _text(getattr(i.state_reason, "message", "")),
     "tenancy": lambda i: _text(i.placement.tenancy),
     "virtualization-type": lambda i: _text(i.virtualization_type),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -24,6 +25,7 @@ from hcluster.localcloud.api.volumes import Volumes
 
 DEFAULT_TYPE = "m1.small"
 _USER = "Client.UserInitiatedShutdown"
+INSTANCE_ID = re.compile(r"i-(?:[0-9a-f]{8}|[0-9a-f]{17})")
 
 
 class Work(Protocol):
@@ -116,7 +118,8 @@ class Instances(Volumes, Market):
 
     def request_spot_instances(self, *_: Any, **__: Any) -> Any:
         """The old way to ask for spot instances."""
-        raise Fault("UnsupportedOperation", "Use RunInstances with InstanceMarketOptions, or CreateFleet.")
+        text = "RequestSpotInstances is not supported by the local cloud: use RunInstances or CreateFleet."
+        raise Fault("UnsupportedOperation", text)
 
     def launch(self, order: Order, minimum: int, maximum: int) -> Any:
         """As many instances as fit, at least ``minimum``. Raises Fault, with nothing launched, when fewer do."""
@@ -293,6 +296,9 @@ class Instances(Volumes, Market):
     def _each(self, instance_ids: list[str]) -> list[tuple[Instance, Any]]:
         if not instance_ids:
             raise Fault("MissingParameter", "The request must contain the parameter InstanceIds")
+        for instance_id in instance_ids:
+            if not INSTANCE_ID.fullmatch(instance_id):
+                raise Fault("InvalidInstanceID.Malformed", f'Invalid id: "{instance_id}"')
         missing = [i for i in instance_ids if i not in self.by_id]
         if missing:
             raise InvalidInstanceIdError(missing)

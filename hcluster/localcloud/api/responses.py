@@ -19,6 +19,7 @@ from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import caller
 from hcluster.localcloud.api.group_operations import GroupOperations
+from hcluster.localcloud.api.image_operations import ImageOperations
 from hcluster.localcloud.api.instance_operations import InstanceOperations
 from hcluster.localcloud.api.launch import Order
 from hcluster.localcloud.api.market_operations import MarketOperations
@@ -49,6 +50,7 @@ class CloudResponse(
     SpotOperations,
     GroupOperations,
     VolumeOperations,
+    ImageOperations,
     InstanceOperations,
     TagOperations,
     EC2Response,  # type: ignore[misc]

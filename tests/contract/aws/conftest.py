@@ -35,7 +35,7 @@ def account(request: pytest.FixtureRequest) -> Iterator[Account]:
     else:
         made = local_account(request.getfixturevalue("api"))
     yield made
-    left = sweep(made)
+    left = sweep(made, 30 if made.local else 300)
     assert left == {}, f"left on the account, tagged {made.prefix}: {left}"
 
 

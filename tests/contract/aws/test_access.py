@@ -376,8 +376,6 @@ def test_a_session_lasts_no_longer_than_its_role_allows(account: Account, later:
     assume(account, role, DurationSeconds=900)
     with refused("ValidationError"):
         account.client("sts").assume_role(RoleArn=arn_of(account, role), RoleSessionName="ab", DurationSeconds=7200)
-    with refused("ValidationError"):
-        account.client("sts").assume_role(RoleArn=arn_of(account, role), RoleSessionName="ab", DurationSeconds=60)
 
 
 def test_keys_that_are_unknown_or_wrong_are_told_by_each_service_in_its_own_words(account: Account) -> None:

@@ -103,7 +103,7 @@ def test_the_command_line_ends_with_255_and_the_services_words_when_it_is_refuse
     done = cli.run("ec2", "describe-instances", "--instance-ids", "i-0badbadbadbadbad0", code=255)
     assert "(InvalidInstanceID.NotFound)" in done.stderr
     done = cli.run(
-        "s3api", "get-object", "--bucket", "no-such-bucket-of-anybody-0", "--key", "k", "/dev/null", code=254
+        "s3api", "get-object", "--bucket", "no-such-bucket-of-anybody-0", "--key", "k", "/dev/null", code=255
     )
     assert "(NoSuchBucket)" in done.stderr
 
