@@ -231,11 +231,9 @@ def test_a_slow_provider_holds_nobody_up(cloud: Cloud) -> None:
         waiting.start()
         while not slow.asked:
             time.sleep(0.01)
-        begun = time.monotonic()
         assert cloud.client("sts").get_caller_identity()["Account"]
         assert cloud.client("ec2").describe_vpcs()["Vpcs"]
-        assert time.monotonic() - begun < 2
-        assert not done
+        assert not done, "they were answered while it waits"
         slow.gate.set()
         waiting.join(10)
         assert done
