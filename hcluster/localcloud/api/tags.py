@@ -79,6 +79,17 @@ class TagRecords:
 class TagOperations:
     """A part of the response to one request."""
 
+    def create_tags(self: Any) -> Any:
+        """CreateTags: of what exists, with keys that are not AWS's own."""
+        for tag in self._get_param("Tags", []):
+            if str(tag.get("Key", "")).lower().startswith("aws:"):
+                text = "Tag keys starting with 'aws:' are reserved for internal use"
+                raise Fault("InvalidParameterValue", text)
+        for resource_id in self._get_param("Resources", []):
+            if str(resource_id).startswith("i-"):
+                self.ec2_backend.get_instance(resource_id)  # moto's own look-up takes a missing one
+        return super().create_tags()  # type: ignore[misc] # the next one is moto's response
+
     def describe_tags(self: Any) -> ActionResult:
         """DescribeTags, in pages."""
         filters = self._filters_from_querystring()
