@@ -31,7 +31,7 @@ from hcluster.localcloud.nodes import NodeMachines
 from hcluster.localcloud.package_cache import PackageCache
 from hcluster.localcloud.package_proxy import PackageProxy, ProxyPolicy
 from hcluster.localcloud.settings import METADATA_ADDRESS, METADATA_PORT, CloudSettings, derive
-from hcluster.localcloud.system import hold, run, start_time, write_atomically
+from hcluster.localcloud.system import adopt_orphans, hold, run, start_time, write_atomically
 
 _LOG = logging.getLogger("hcluster.localcloud")
 
@@ -169,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     settings = derive(options.name, options.state)
     _allow_open_files()
+    adopt_orphans()
     daemon = Daemon(settings, dry_nodes=options.dry_nodes)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: daemon.end())

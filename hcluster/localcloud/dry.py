@@ -45,6 +45,10 @@ class DryMachines:
         """Whether it was booted and did not end."""
         return instance_id in self._running
 
+    def rebooting(self, instance_id: str) -> bool:  # noqa: ARG002 - the port's signature
+        """Nothing runs in it that could ask for that."""
+        return False
+
     def console(self, instance_id: str) -> str:
         """A line that says what it is."""
         return f"{instance_id} is a dry node: no process runs\n"

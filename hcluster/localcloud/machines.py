@@ -50,6 +50,9 @@ class Machines(Protocol):
     def alive(self, instance_id: str) -> bool:
         """Whether it runs."""
 
+    def rebooting(self, instance_id: str) -> bool:
+        """Whether it ended by itself in order to be booted again, as after `systemctl reboot` in it."""
+
     def console(self, instance_id: str) -> str:
         """What it printed on its console, "" for an unknown one."""
 

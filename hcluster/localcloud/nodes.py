@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -54,6 +55,20 @@ class _Running:
     def __del__(self) -> None:
         os.close(self.handle)
         os.close(self.console)
+
+    def rebooting(self) -> bool:
+        """Whether PID 1 ended by reboot(2): it then looks as if SIGHUP had killed it, and SIGINT after a power off.
+        Only its parent is told, which this process is when it adopts orphans."""
+        try:
+            found = os.waitid(os.P_PIDFD, self.handle, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return False
+        return found is not None and (found.si_code, found.si_status) == (os.CLD_KILLED, signal.SIGHUP)
+
+    def bury(self) -> None:
+        """Let go of PID 1, which has ended, as its parent has to."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitid(os.P_PIDFD, self.handle, os.WEXITED | os.WNOHANG)
 
     def ended(self, timeout: float = 0) -> bool:
         """Whether PID 1 ends within ``timeout`` seconds."""
@@ -121,6 +136,11 @@ class NodeMachines:
         """Whether its PID 1 runs."""
         node = self._running.get(instance_id)
         return node is not None and not node.ended()
+
+    def rebooting(self, instance_id: str) -> bool:
+        """Whether its PID 1 ended by reboot(2)."""
+        node = self._running.get(instance_id)
+        return node is not None and node.rebooting()
 
     def console(self, instance_id: str) -> str:
         """The latest 64 KiB of its console."""
@@ -262,6 +282,8 @@ class NodeMachines:
             if node is not None and not node.ended():
                 self._kill(node)
                 node.ended(KILL_TIMEOUT)
+            if node is not None:
+                node.bury()
             self._runc("delete", "--force", instance_id, check=False)
             shutil.rmtree(bundle, ignore_errors=True)
         root = self._folder / instance_id / "root"

@@ -19,6 +19,7 @@ Result = TypeVar("Result")
 
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 CLONE_NEWNET = 0x40000000
+PR_SET_CHILD_SUBREAPER = 36
 NETNS_FOLDER = Path("/run/netns")
 
 
@@ -84,6 +85,13 @@ def _enter_network(path: Path) -> None:
             raise LocalCloudError(f"cannot enter the network namespace {path}: {os.strerror(code)}")
     finally:
         os.close(handle)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes whose own parents end, as a node's PID 1 is whose runc has done its work."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise LocalCloudError(f"cannot adopt orphans: {os.strerror(ctypes.get_errno())}")
 
 
 def start_time(pid: int) -> int | None:

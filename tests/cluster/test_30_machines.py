@@ -105,6 +105,13 @@ class Nodes:
         assert done.returncode == code, f"{script}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout.strip()
 
+    def booted_since(self, instance: str, mark: str) -> bool:
+        """Whether a node is up whose systemd started at another time than ``mark`` says."""
+        command = ["runc", "--root", str(self.settings.runtime / "runc"), "exec", instance]
+        shown = ["systemctl", "show", "--property=UserspaceTimestampMonotonic"]
+        done = subprocess.run([*command, *shown], capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode == 0 and done.stdout.strip() != mark
+
     def listen(self, instance: str, *ports: int) -> None:
         """Let something listen on ports of a node."""
         for port in ports:
@@ -194,8 +201,16 @@ def test_volumes_outlive_their_instance_and_a_killed_daemon(nodes: Nodes) -> Non
     wait_until("the other's file is gone", lambda: len(list((nodes.settings.folder / "volumes").iterdir())) == 1)
     assert nodes.loops() == 0
 
+    _next_instance(nodes, kept)
+
+
+def _next_instance(nodes: Nodes, kept: str) -> None:
+    """What the volume of an ended instance is good for."""
     (second,) = nodes.launch()
     nodes.attach(kept, second)
+    boot = nodes.inside(second, "systemctl show --property=UserspaceTimestampMonotonic")
+    nodes.inside(second, "systemctl reboot")
+    wait_until("it was rebooted from inside", lambda: nodes.booted_since(second, boot), timeout=30)
     assert nodes.inside(second, f"mount {_link(kept)} /mnt && cat /mnt/file") == "kept\nmore"
     nodes.ec2.detach_volume(VolumeId=kept)
     wait_until("it is busy", lambda: nodes.volume(kept)["Attachments"][0]["State"] == "busy", timeout=20)

@@ -45,6 +45,9 @@ class InstantMachines:
         with self._lock:
             return instance_id in self._up
 
+    def rebooting(self, instance_id: str) -> bool:
+        return False
+
     def console(self, instance_id: str) -> str:
         return f"console of {instance_id}\n"
 

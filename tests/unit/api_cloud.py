@@ -39,6 +39,8 @@ class FakeMachines:
         self.gate.set()
         self.booting = self.most = 0
         self.frozen: set[str] = set()
+        self.rebooted: set[str] = set()
+        """Those that were rebooted from inside."""
         self.partitioned: set[str] = set()
         self.volumes: dict[str, int] = {}
         self.snapshots: dict[str, str] = {}
@@ -80,6 +82,9 @@ class FakeMachines:
 
     def alive(self, instance_id: str) -> bool:
         return instance_id in self.running
+
+    def rebooting(self, instance_id: str) -> bool:
+        return instance_id in self.rebooted and instance_id not in self.running
 
     def console(self, instance_id: str) -> str:
         return f"[    0.000000] {instance_id} booted\n"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from hcluster.localcloud.api import lifecycle
 from tests.unit.api_cloud import Cloud, FakeMachines, running_cloud, until
 
 
@@ -64,9 +63,17 @@ def test_an_image_that_the_disk_cannot_keep_has_failed_and_its_instance_runs_on(
     assert cloud.describe(ids[0])["State"]["Name"] == "running"
 
 
-def test_a_machine_that_died_is_seen(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "WATCH", 0.05)
+def test_a_machine_that_died_is_seen(cloud: Cloud) -> None:
     ids = cloud.run(1)
-    cloud.server._lifecycle._closing.wait(0)
     cloud.machines.kill(ids[0])
-    until(lambda: cloud.describe(ids[0])["State"]["Name"] == "stopped", "it is seen", timeout=15)
+    cloud.wait(ids, "stopped")
+
+
+def test_a_reboot_from_inside_leaves_the_instance_running(cloud: Cloud) -> None:
+    ids = cloud.run(1)
+    before = cloud.machines.calls.count(("boot", ids[0]))
+    cloud.machines.rebooted.add(ids[0])
+    cloud.machines.kill(ids[0])
+    until(lambda: cloud.machines.alive(ids[0]), "it is booted again")
+    assert cloud.machines.calls.count(("boot", ids[0])) == before + 1
+    assert cloud.describe(ids[0])["State"]["Name"] == "running"

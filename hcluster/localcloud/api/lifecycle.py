@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 BOOTS = min(max(4, os.cpu_count() or 1), 16)
 """Machines that boot at the same time: a boot waits more than it works, yet many make each other late."""
 ENDS = 4
-WATCH = 5.0
+WATCH = 2.0
 """Seconds between two looks at whether running machines still run."""
 
 
@@ -260,11 +260,19 @@ class Lifecycle:
             with self._lock:
                 running = [instance for instance in self._backend.by_id.values() if instance.state == "running"]
             dead = {i.id for i in running if not self._turn(i.id).locked() and not self._machines.alive(i.id)}
-            # Twice in a row: a reboot from inside is over by then, and no look falls between two records.
+            # Twice in a row: no look falls between two records then.
             for instance in running:
-                if instance.id in dead & self._suspects:
+                if instance.id in dead and self._machines.rebooting(instance.id):
+                    self._submit(self._boots, self._boot_again, instance)
+                elif instance.id in dead & self._suspects:
                     self._ended_itself(instance)
             self._suspects = dead
+
+    def _boot_again(self, instance: Instance) -> None:
+        """Its machine was rebooted from inside: it stays running, as EC2 has it."""
+        with self._turn(instance.id):
+            if self._still(instance, "running") and self._machines.rebooting(instance.id):
+                self._start_again(instance)
 
     def _ended_itself(self, instance: Instance) -> None:
         """Its machine was powered off from inside: EC2's behaviour is the instance's own setting."""
