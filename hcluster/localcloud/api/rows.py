@@ -35,6 +35,7 @@ KEPT = {
 FORGETTABLE = ("tokens",)
 """Collections whose records never change, and go when something that they name is gone."""
 _PROTOCOL = pickle.HIGHEST_PROTOCOL
+_PLAIN: Any = object.__reduce_ex__
 
 
 def _named(path: Path) -> Any:
@@ -211,5 +212,6 @@ def _records(value: Any) -> Iterator[tuple[tuple[Any, ...], Any]]:
 
 
 def _is_record(value: Any) -> bool:
-    kind = type(value)
-    return isinstance(value, BaseModel) and kind.__reduce_ex__ is object.__reduce_ex__ and not isinstance(value, dict)
+    kind: Any = type(value)
+    # What knows how it is pickled stays a part of what it lies in.
+    return isinstance(value, BaseModel) and not isinstance(value, dict) and kind.__reduce_ex__ is _PLAIN

@@ -214,7 +214,7 @@ def frame(operation: Any) -> tuple[str, str]:
     return head, f"<requestId>{uuid.uuid4()}</requestId></{operation.name}Response>"
 
 
-class CloudSerializer(EC2Serializer):  # type: ignore[misc]
+class CloudSerializer(EC2Serializer):
     """Takes the place of moto's for EC2."""
 
     def _serialize_result(self, resp: Any, result: Any) -> Any:

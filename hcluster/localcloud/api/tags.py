@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from moto.core.responses import ActionResult
@@ -61,19 +61,13 @@ class TagRecords:
             listed = [(i, self.tags[i]) for i in dict.fromkeys(ids) if i in self.tags]
         else:
             listed = [(i, tags) for i, tags in self.tags.items() if matches(ids, (i,))]
-        found = [
+        tests = [_test(name, values) for name, values in wanted.items()]
+        return [
             {"resource_id": i, "key": key, "value": value, "resource_type": kind_of(i)}
             for i, tags in listed
             for key, value in tags.items()
+            if all(test(i, key, value) for test in tests)
         ]
-        for name, values in wanted.items():
-            if name.startswith("tag:"):
-                key = name.removeprefix("tag:")
-                found = [tag for tag in found if tag["key"] == key and matches(values, (tag["value"],))]
-            elif name in _FILTERS:
-                field = name.replace("-", "_")
-                found = [tag for tag in found if matches(values, (tag[field],))]
-        return found
 
 
 class TagOperations:
@@ -99,6 +93,18 @@ class TagOperations:
                 raise Fault("InvalidParameterValue", f"The filter '{name}' is invalid")
         shown, token = page(self.ec2_backend.describe_tags(filters=filters), dict(self.params), _PAGE)
         return ActionResult({"Tags": shown, "NextToken": token})
+
+
+def _test(name: str, values: tuple[str, ...]) -> Callable[[str, str, str], bool]:
+    """Whether a tag (of a resource, with a key and a value) fits a filter."""
+    if name.startswith("tag:"):
+        wanted = name.removeprefix("tag:")
+        return lambda _, key, value: key == wanted and matches(values, (value,))
+    if name == "key":
+        return lambda _, key, __: matches(values, (key,))
+    if name == "value":
+        return lambda _, __, value: matches(values, (value,))
+    return lambda i, _, __: name != "resource-type" or matches(values, (kind_of(i),))
 
 
 def kind_of(resource_id: str) -> str:
