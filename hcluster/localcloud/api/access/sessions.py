@@ -40,7 +40,7 @@ class Sessions:
         """Raises Fault unless the caller may."""
         if (operation == FEDERATED) != (WEB_IDENTITY in environ):
             raise Fault("AccessDenied", f"Not authorized to perform sts:{operation}", 403)
-        if operation in ("GetCallerIdentity", "GetAccessKeyInfo"):
+        if operation == "GetCallerIdentity":
             return
         if operation in _UNSUPPORTED:
             raise Fault("AccessDenied", f"{operation} is not supported by the local cloud.", 403)
