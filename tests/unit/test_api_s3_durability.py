@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.client
+import io
 import itertools
 import json
 import resource
@@ -21,6 +22,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from hcluster.errors import LocalCloudError
+from hcluster.localcloud.api.s3.service import ObjectService
 
 pytestmark = pytest.mark.slow
 MIB = 1 << 20
@@ -296,3 +300,53 @@ def test_a_sender_that_goes_away_leaves_nothing(tmp_path: Path) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         assert _get(api.s3, "k") is None
+
+
+def _service(folder: Path) -> ObjectService:
+    return ObjectService(folder / "records", "123456789012", "us-east-1", _Everybody())
+
+
+class _Everybody:
+    """Everything is allowed."""
+
+    def s3(self, *_: Any, **__: Any) -> None:
+        pass
+
+    def s3_allows(self, *_: Any, **__: Any) -> bool:
+        return True
+
+
+def _do(service: ObjectService, method: str, path: str, body: bytes = b"") -> Any:
+    headers = {"content-length": str(len(body))}
+    return service.answer(method, path, "", headers, io.BytesIO(body), None, {}, "request")
+
+
+def test_what_a_power_cut_tore_is_dropped_at_the_next_start_and_nothing_else(tmp_path: Path) -> None:
+    service = _service(tmp_path)
+    service.open()
+    assert _do(service, "PUT", "/bucket").status == 200
+    for key, body in (("torn", b"torn"), ("whole", b"whole!")):
+        assert _do(service, "PUT", f"/bucket/{key}", body).status == 200
+    service.close()
+    (torn,) = (path for path in (tmp_path / "records/objects").glob("??/*") if path.stat().st_size == 4)
+    torn.write_bytes(b"")
+    service = _service(tmp_path)
+    service.open()
+    assert _do(service, "GET", "/bucket/torn").status == 404
+    assert b"".join(_do(service, "GET", "/bucket/whole").body) == b"whole!"
+    service.close()
+    assert not torn.exists()
+
+
+def test_records_of_an_older_version_and_unreadable_ones_name_the_cure(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    old = tmp_path / "records/objects.pickle"
+    old.write_bytes(b"moto's")
+    with pytest.raises(LocalCloudError, match="older version") as error:
+        _service(tmp_path).open()
+    assert "reset" in error.value.hint
+    old.unlink()
+    (tmp_path / "records/objects.sqlite").write_bytes(b"no database " * 1000)
+    with pytest.raises(LocalCloudError, match="cannot be read") as error:
+        _service(tmp_path).open()
+    assert "reset" in error.value.hint

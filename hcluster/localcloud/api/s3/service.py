@@ -12,7 +12,7 @@ from typing import Any
 
 from hcluster.errors import LocalCloudError
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.s3 import buckets, deleting, expiry, listing, objects, uploads
+from hcluster.localcloud.api.s3 import buckets, copying, deleting, expiry, listing, objects, uploads
 from hcluster.localcloud.api.s3 import request as asked
 from hcluster.localcloud.api.s3.answer import Answer
 from hcluster.localcloud.api.s3.context import Access, Context
@@ -92,7 +92,7 @@ OPERATIONS: dict[str, Operation] = {
     "HeadObject": objects.get_object,
     "DeleteObject": objects.delete_object,
     "DeleteObjects": deleting.delete_objects,
-    "CopyObject": objects.copy_object,
+    "CopyObject": copying.copy_object,
     "GetObjectTagging": objects.object_tagging,
     "PutObjectTagging": objects.object_tagging,
     "DeleteObjectTagging": objects.object_tagging,

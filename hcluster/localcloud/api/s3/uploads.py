@@ -18,14 +18,15 @@ from hcluster.localcloud.api.s3 import checksums, conditions, tags
 from hcluster.localcloud.api.s3.answer import Answer, regions
 from hcluster.localcloud.api.s3.body import MAX_PUT, announced, receive
 from hcluster.localcloud.api.s3.context import Context, read_document
+from hcluster.localcloud.api.s3.copying import copied_version
 from hcluster.localcloud.api.s3.documents import document, iso, parsed, required, tag, text_of, truth
 from hcluster.localcloud.api.s3.encryption import encryption_headers
 from hcluster.localcloud.api.s3.files import disk_problem
 from hcluster.localcloud.api.s3.objects import (
+    TRIES,
     check_condition,
     check_target,
     check_written,
-    copied_version,
     kept_headers,
     shown_encryption,
     shown_version,
@@ -38,7 +39,6 @@ from hcluster.localcloud.api.s3.store import NULL, Upload, Version, one_upload, 
 LEAST_PART = 5 << 20
 """Bytes of every part but the last."""
 MOST_PARTS = 10_000
-_TRIES = 5
 _NUMBER = re.compile(r"[1-9][0-9]{0,4}")
 
 
@@ -148,7 +148,7 @@ def upload_part_copy(cloud: Context, ask: Request) -> Answer:
     cloud.bucket(ask)
     number = _part_number(ask)
     upload = cloud.store.upload(ask.bucket, ask.key, ask.query["uploadId"])
-    for _ in range(_TRIES):
+    for _ in range(TRIES):
         source = copied_version(cloud, ask)
         try:
             return _copied_part(cloud, ask, upload, number, source)
