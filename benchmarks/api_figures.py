@@ -40,7 +40,7 @@ def serve_cloud(folder: Path) -> None:
     """Serve a dry cloud on loopback until stdin closes; says in one line of JSON how to reach it."""
     import socket
 
-    from hcluster.localcloud.api.server import ApiServer
+    from hcluster.localcloud.api.server import ApiServer, spare_collector
     from hcluster.localcloud.dry import IMAGE_ID, IMAGE_NAME, DryMachines
     from hcluster.localcloud.settings import settings_on
 
@@ -50,6 +50,7 @@ def serve_cloud(folder: Path) -> None:
     keys = server.admin_keys()
     api, imds = (socket.create_server(("127.0.0.1", 0), backlog=128) for _ in range(2))
     server.serve(api, imds)
+    spare_collector()
     server.resume()
     _say(api.getsockname()[1], keys, IMAGE_ID)
     server.shutdown()

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from hcluster.errors import HclusterError
 from hcluster.localcloud import apt_sources, aws_profile, base_image, dry, leftovers
-from hcluster.localcloud.api.server import ApiServer
+from hcluster.localcloud.api.server import ApiServer, spare_collector
 from hcluster.localcloud.channel import Channel, path_of
 from hcluster.localcloud.dns import NameServer
 from hcluster.localcloud.dry import DryMachines
@@ -73,6 +73,7 @@ class Daemon:
             api.serve(
                 network.listen(settings.gateway, settings.api_port), network.listen(METADATA_ADDRESS, METADATA_PORT)
             )
+            spare_collector()
             api.resume()
             stack.enter_context(Channel(path_of(settings), api.controls.handle))
             self._tell("ready")
