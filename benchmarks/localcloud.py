@@ -92,10 +92,21 @@ def real_cloud(name: str, state: Path) -> Iterator[Any]:
         control.reset(name, state)
 
 
-def boot(ec2: Any, image: str, count: int) -> float:
+def open_group(ec2: Any) -> str:
+    """A security group whose members are reached on the SSH port."""
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    group = str(ec2.create_security_group(GroupName="bench", Description="bench", VpcId=vpc)["GroupId"])
+    rule = {"IpProtocol": "tcp", "FromPort": _SSH, "ToPort": _SSH, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    return group
+
+
+def boot(ec2: Any, image: str, group: str, count: int) -> float:
     """Seconds from the launch call until every node has greeted on its SSH port; the nodes are ended."""
     begun = time.perf_counter()
-    launched = ec2.run_instances(ImageId=image, InstanceType="t3.micro", MinCount=count, MaxCount=count)["Instances"]
+    launched = ec2.run_instances(
+        ImageId=image, InstanceType="t3.micro", MinCount=count, MaxCount=count, SecurityGroupIds=[group]
+    )["Instances"]
     waiting = {str(one["PrivateIpAddress"]) for one in launched}
     while waiting:
         if time.perf_counter() - begun > _PATIENCE:
@@ -164,7 +175,8 @@ def idle(pid: int, seconds: float) -> dict[str, float]:
 def nodes(name: str, state: Path, counts: Sequence[int], seconds: float) -> dict[str, Any]:
     """Boot times and idle cost of a cloud with real nodes."""
     with real_cloud(name, state) as (ec2, found):
-        boots = {str(count): round(boot(ec2, found.image_id, count), 2) for count in counts}
+        group = open_group(ec2)
+        boots = {str(count): round(boot(ec2, found.image_id, group, count), 2) for count in counts}
         time.sleep(5)  # what is still being tidied up after the last one
         return {"boot_to_ssh_s": boots, "idle": idle(found.pid, seconds)}
 
