@@ -52,8 +52,8 @@ def _run(ec2: Any, least: int = 1, most: int = 1, **more: Any) -> list[dict[str,
 
 
 @contextmanager
-def _short(cloud: Cloud, *what: Any, left: int = 0) -> Iterator[None]:
-    rule = cloud.server.rules.add(Shortage(*what, left=left), "test")
+def _short(cloud: Cloud, kind: str, zone: str, market: str = "any", left: int = 0) -> Iterator[None]:
+    rule = cloud.server.rules.add(Shortage(kind, zone, market, left), "test")
     try:
         yield
     finally:
@@ -61,6 +61,14 @@ def _short(cloud: Cloud, *what: Any, left: int = 0) -> Iterator[None]:
 
 
 # Offerings
+
+
+def test_the_zones_are_those_that_have_default_subnets(ec2: Any) -> None:
+    zones = {one["ZoneName"] for one in ec2.describe_availability_zones()["AvailabilityZones"]}
+    assert zones == {A, B, C}
+    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+    made = [ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.77.25{n}.0/28")["Subnet"] for n in range(1, 5)]
+    assert {one["AvailabilityZone"] for one in made} <= zones, "EC2 chooses one of them"
 
 
 def test_offerings_are_told_by_zone_and_region(ec2: Any) -> None:

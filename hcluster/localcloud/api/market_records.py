@@ -96,6 +96,10 @@ class Market(Images):
             hint = f" Please retry your request by not specifying an Availability Zone or choosing {others}."
             raise Fault("Unsupported", f"{text}.{hint if others else ''}")
 
+    def describe_availability_zones(self, *args: Any, **kwargs: Any) -> list[Any]:
+        """The zones that this cloud has."""
+        return [zone for zone in super().describe_availability_zones(*args, **kwargs) if zone.name in self._zones()]
+
     def _zones(self) -> list[str]:
         return [zone for zone, _ in self.settings.subnets]
 
