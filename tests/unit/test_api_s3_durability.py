@@ -333,7 +333,8 @@ def test_what_a_power_cut_tore_is_dropped_at_the_next_start_and_nothing_else(tmp
     service = _service(tmp_path)
     service.open()
     assert _do(service, "GET", "/bucket/torn").status == 404
-    assert b"".join(_do(service, "GET", "/bucket/whole").body) == b"whole!"
+    with contextlib.closing(_do(service, "GET", "/bucket/whole").body) as body:
+        assert b"".join(body) == b"whole!"
     service.close()
     assert not torn.exists()
 

@@ -96,7 +96,7 @@ class Database:
         made.execute("pragma journal_mode = wal")
         # The log is in the kernel's hands at each commit: a killed process loses nothing.
         made.execute("pragma synchronous = normal")
-        made.execute("pragma cache_size = -4096")
+        made.execute("pragma cache_size = -1024")
         return made
 
     @contextlib.contextmanager
