@@ -18,6 +18,7 @@ COMMANDS = {
     "ip": "iproute2",
     "nft": "nftables",
     "mount": "mount",
+    "losetup": "mount",
     "setpriv": "util-linux",
     "packer": "packer",
 }
