@@ -48,7 +48,7 @@ class AwsImages(Part):
                 self._ec2().deregister_image(ImageId=image_id, DeleteAssociatedSnapshots=True)
         except NotFoundError:
             return
-        for snapshot in _snapshots(record):
+        for snapshot in self._left(_snapshots(record)):
             self._delete_snapshot(snapshot)
 
     def _described(self, what: str, owners: Sequence[str], filters: Sequence[Mapping[str, object]]) -> list[Record]:
@@ -64,6 +64,16 @@ class AwsImages(Part):
             )
         record: Record = found[0]
         return record
+
+    def _left(self, snapshots: Sequence[str]) -> list[str]:
+        """Those that still exist. Whoever may delete only what carries the platform's tag is refused what is gone."""
+        if not snapshots:
+            return []
+        filters = [{"Name": "snapshot-id", "Values": list(snapshots)}]
+        found = self._pages(
+            "looking for snapshots", "describe_snapshots", "Snapshots", OwnerIds=["self"], Filters=filters
+        )
+        return [str(one["SnapshotId"]) for one in found]
 
     def _delete_snapshot(self, snapshot: str) -> None:
         try:

@@ -71,6 +71,8 @@ def needs(resources: Ec2Resources, operation: str, parameters: Data) -> list[Nee
         named = resources.identities(kind, parameter, parameters)
         found += [Need(f"ec2:{operation}", *resources.existing(kind, identity)) for identity in named]
     found += _by_name(resources, operation, parameters, tags)
+    if operation == "DeregisterImage" and parameters.get("DeleteAssociatedSnapshots"):
+        found += _snapshots_of(resources, str(parameters.get("ImageId")))
     return [*(found or [Need(f"ec2:{operation}")]), *tagged(resources, operation, tags)]
 
 
@@ -142,6 +144,14 @@ def _by_name(resources: Ec2Resources, operation: str, parameters: Data, tags: Ma
         for one in list(backend.iam_instance_profile_associations.values()):
             if one.id == parameters.get("AssociationId"):
                 yield Need(action, *resources.existing("instance", one.instance.id))
+
+
+def _snapshots_of(resources: Ec2Resources, image_id: str) -> Iterable[Need]:
+    """Deregistering an image with its snapshots deletes these in the caller's name."""
+    image = resources.backend.amis.get(image_id)
+    snapshot = getattr(image, "ebs_snapshot", None)
+    if snapshot is not None:
+        yield Need("ec2:DeleteSnapshot", *resources.existing("snapshot", str(snapshot.id)))
 
 
 def _tags(backend: Any, record: Any) -> dict[str, Value]:
