@@ -135,6 +135,8 @@ def served(kind: str, folder: Path) -> Iterator[Served]:
         cwd=Path(__file__).parents[1],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        # Moto tells each request there.
+        stderr=subprocess.DEVNULL if kind == "moto" else None,
         text=True,
         env=os.environ | {"MOTO_EC2_LOAD_DEFAULT_AMIS": "true"},
     )
