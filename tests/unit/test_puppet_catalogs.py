@@ -270,3 +270,9 @@ def test_the_edit_log_of_a_master_is_merged_beside_the_running_namenode(catalogs
     assert f"-Xmx{heap}" in unit, "it holds what the NameNode holds"
     site = properties(catalogs["master"], "/etc/hadoop/hdfs-site.xml")
     assert site["dfs.namenode.checkpoint.dir"] == "file:///mnt/a/checkpoint"
+
+
+def test_hiveserver2_reads_the_logging_to_which_it_adds_the_log_of_each_operation(catalogs: dict[str, Catalog]) -> None:
+    site = properties(catalogs["master"], "/etc/hive/hive-site.xml")
+    assert f"File[{site['hive.log4j.file']}]" in catalogs["master"]
+    assert site["hive.async.log.enabled"] == "false"
