@@ -37,13 +37,6 @@ def test_the_suite_states_over_a_hundred_behaviours_each_once() -> None:
     assert len({name.split("::")[1] for name in names}) == len(names)
 
 
-def test_what_differs_from_aws_is_expected_to_fail_with_a_reason_that_the_documentation_has() -> None:
-    page = (ROOT / "docs" / "local-cloud.md").read_text()
-    for file in SUITE.glob("test_*.py"):
-        for reason in re.findall(r'differs\("([^"]+)"\)', file.read_text()):
-            assert reason in page, f"{file.name}: {reason}"
-
-
 def test_a_run_on_a_real_account_costs_less_than_a_dollar() -> None:
     assert 0 < spend.bound() < 1
     shown = spend.table("mine", "eu-west-1")
