@@ -127,10 +127,10 @@ def failure(environ: Environ, service: str, error: Exception) -> Fault:
 
 
 def _motos(error: Exception) -> bool:
-    """Whether moto's own code failed, with none of ours called by it."""
+    """Whether it was moto's own code that failed, last: ours often hands a request on to it."""
     files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
-    first = next((place for place, name in enumerate(files) if _MOTOS in name and "/moto_server/" not in name), None)
-    return first is not None and not any(_OURS in name for name in files[first:])
+    last = next((name for name in reversed(files) if _MOTOS in name or _OURS in name), "")
+    return _OURS not in last and _MOTOS in last and "/moto_server/" not in last
 
 
 def _invalid(spoken: str) -> str:
