@@ -68,7 +68,9 @@ def status(ctx: typer.Context) -> None:
 @app.command()
 def down(
     ctx: typer.Context,
-    delete_data: bool = typer.Option(False, "--delete-data", help="Also delete the bucket, the metastore's volume and all tables."),
+    delete_data: bool = typer.Option(
+        False, "--delete-data", help="Also delete the bucket, the metastore's volume and all tables."
+    ),
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """End the platform's node and remove its roles and groups; data is kept.
@@ -84,7 +86,9 @@ def down(
     from hcluster.flows import platform as flows_platform
 
     question = (
-        "End the platform AND DELETE ITS BUCKET AND VOLUME with all tables?" if delete_data else "End the platform? Data stays."
+        "End the platform AND DELETE ITS BUCKET AND VOLUME with all tables?"
+        if delete_data
+        else "End the platform? Data stays."
     )
     confirm(question, yes=yes, command="hcluster platform down")
     with (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from hcluster.errors import ConflictError, HclusterError, NotFoundError, UsageError
@@ -76,10 +76,11 @@ def prepare(ctx: Context) -> PlatformRecord:
 
 
 def network(ctx: Context) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """(VPC id, CIDR blocks, subnet ids) that the platform uses.
+    """(VPC id, CIDR blocks, subnet ids) that the platform uses: a subnet a zone, as EC2's fleets want it.
 
     Raises:
-        NotFoundError: there is no such VPC.
+        ConflictError: two of the subnets are in one zone.
+        NotFoundError: there is no such VPC, or no such subnet.
     """
     wanted = ctx.platform.network
     found = ctx.compute.default_network() if wanted.vpc == "default" else ctx.compute.network(wanted.vpc)
@@ -90,7 +91,21 @@ def network(ctx: Context) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
             reference="no-network",
         )
     vpc, cidrs, subnets = found
-    return vpc, cidrs, wanted.subnets or subnets
+    subnets = wanted.subnets or subnets
+    _demand_a_subnet_a_zone(ctx.compute.subnet_zones(subnets))
+    return vpc, cidrs, subnets
+
+
+def _demand_a_subnet_a_zone(zones: Mapping[str, str]) -> None:
+    """CreateFleet takes no two overrides of the same type and zone (InvalidFleetConfig)."""
+    for zone in sorted(set(zones.values())):
+        there = [subnet for subnet, its in zones.items() if its == zone]
+        if len(there) > 1:
+            raise ConflictError(
+                f"the subnets {' and '.join(there)} are all in {zone}; a fleet takes one a zone",
+                hint="name one subnet of each zone in platform.yaml: `network: {subnets: [subnet-…, subnet-…]}`",
+                reference="two-subnets-in-a-zone",
+            )
 
 
 def up(ctx: Context, *, timeout: float = 600) -> PlatformRecord:

@@ -50,7 +50,7 @@ class NetworkSpec(Schema):
     )
     subnets: tuple[Annotated[str, StringConstraints(pattern=r"^subnet-[0-9a-f]{8,17}$")], ...] = Field(
         default=(),
-        description="Ids of the subnets for nodes; none means all of the VPC.",
+        description="Ids of the subnets for nodes, at most one of each zone; none means all of the VPC.",
         json_schema_extra=live("later launches use them; running nodes stay"),
     )
     bastion: str = Field(

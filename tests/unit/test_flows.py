@@ -540,6 +540,18 @@ def test_doctor_names_a_cure_for_each_finding_and_raises_nothing() -> None:
     assert all(finding.cure for finding in findings.values() if not finding.ok)
 
 
+def test_a_fleet_takes_one_subnet_a_zone_so_two_in_one_are_refused_before_anything_is_made() -> None:
+    world = World()
+    a, b = (world.cloud.compute.default_network() or ("", (), ()))[2][:2]
+    zones = world.cloud.compute.subnet_zones([a, b])
+    assert len(set(zones.values())) == 2
+    world.cloud.compute.subnet_zones = lambda subnets: dict.fromkeys(subnets, "us-east-1a")  # type: ignore[method-assign]
+    with pytest.raises(ConflictError) as refused:
+        platform.up(world.context())
+    assert refused.value.reference == "two-subnets-in-a-zone"
+    assert world.inventory() == dict.fromkeys(world.inventory(), 0)
+
+
 def test_doctor_judges_clock_bucket_quotas_routes_and_programs(world: World) -> None:
     account = world.cloud.account
     account.offset, account.public_policy, account.limits["spot"] = 400.0, True, 1

@@ -76,9 +76,7 @@ class ApiServer:
         self._changes = Changes()
         public_parameters.install()
         door = hooks.install(settings, self._identities)
-        self.objects = ObjectService(
-            settings.folder / "records", settings.account_id, settings.region, door, self._now
-        )
+        self.objects = ObjectService(settings.folder / "records", settings.account_id, settings.region, door, self._now)
         queues.install(self._lock)
         watch(BaseModel, self._changes)
         written = writer(tuple(CloudResponse.RESPONSE_KEY_PATH_TO_TRANSFORMER.items()))
