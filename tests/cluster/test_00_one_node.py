@@ -11,7 +11,14 @@ def test_a_node_of_the_base_image_boots_answers_ssh_and_ends_without_a_trace(clo
     before = cloud.inventory()
     client = cloud.client("ec2")
     base = client.describe_images(Filters=[{"Name": "name", "Values": ["debian-12-amd64-*"]}])["Images"][0]
-    launched = client.run_instances(ImageId=base["ImageId"], InstanceType="m5.large", MinCount=1, MaxCount=1)
+    vpc = client.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
+    group = client.create_security_group(GroupName="one-node", Description="ssh", VpcId=vpc["VpcId"])["GroupId"]
+    client.authorize_security_group_ingress(
+        GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp=vpc["CidrBlock"]
+    )
+    launched = client.run_instances(
+        ImageId=base["ImageId"], InstanceType="m5.large", MinCount=1, MaxCount=1, SecurityGroupIds=[group]
+    )
     name = launched["Instances"][0]["InstanceId"]
 
     def state() -> dict[str, object]:
@@ -29,4 +36,5 @@ def test_a_node_of_the_base_image_boots_answers_ssh_and_ends_without_a_trace(clo
         assert ssh.recv(4) == b"SSH-"
     client.terminate_instances(InstanceIds=[name])
     wait_until("the node ends", lambda: state()["State"]["Name"] == "terminated")  # type: ignore[index]
+    client.delete_security_group(GroupId=group)
     wait_until("nothing is left of it", lambda: cloud.inventory() == before)
