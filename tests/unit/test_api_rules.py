@@ -162,6 +162,41 @@ def test_each_action_has_the_bucket_that_ec2_documents(
     assert _codes(rules, rate + 1, action) == [""] * rate + ["RequestLimitExceeded"]
 
 
+def _launch(rules: Rules, action: str, form: str) -> str:
+    try:
+        rules.before("ec2", action, ADMIN, f"Action={action}&Version=2016-11-15&{form}".encode())
+    except Fault as fault:
+        return fault.code
+    return ""
+
+
+def test_a_launch_takes_a_token_for_each_instance_too(rules: Rules, clock: Clockwork) -> None:
+    rules.add(Throttle("ec2:*", as_aws=True), "me")
+    assert _launch(rules, "RunInstances", "MinCount=1&MaxCount=900") == ""
+    assert _launch(rules, "RunInstances", "MinCount=1&MaxCount=101") == "RequestLimitExceeded"
+    assert _launch(rules, "RunInstances", "MinCount=1&MaxCount=100") == ""
+    clock.now += 2
+    assert _launch(rules, "RunInstances", "MinCount=1&MaxCount=5") == "RequestLimitExceeded"
+    assert _launch(rules, "RunInstances", "MinCount=1&MaxCount=4") == ""
+
+
+def test_ending_takes_tokens_by_the_ids_that_are_named(rules: Rules, clock: Clockwork) -> None:
+    rules.add(Throttle("ec2:*", as_aws=True), "me")
+    many = "&".join(f"InstanceId.{n}=i-{n:017x}" for n in range(1, 1001))
+    assert _launch(rules, "TerminateInstances", many) == ""
+    assert _launch(rules, "TerminateInstances", "InstanceId.1=i-1") == "RequestLimitExceeded"
+    clock.now += 1
+    assert _launch(rules, "TerminateInstances", "&".join(f"InstanceId.{n}=i-{n}" for n in range(1, 21))) == ""
+
+
+def test_reading_everything_has_a_smaller_bucket_than_reading_by_filter(rules: Rules) -> None:
+    rules.add(Throttle("ec2:*", as_aws=True), "me")
+    bare = [_launch(rules, "DescribeInstances", "") for _ in range(51)]
+    assert bare == [""] * 50 + ["RequestLimitExceeded"]
+    narrow = [_launch(rules, "DescribeInstances", "MaxResults=5") for _ in range(101)]
+    assert narrow == [""] * 100 + ["RequestLimitExceeded"]
+
+
 def test_an_error_can_strike_the_first_requests_only(rules: Rules) -> None:
     rules.add(Failure("ec2:RunInstances", "InsufficientInstanceCapacity", times=2), "me")
     assert _codes(rules, 3) == ["InsufficientInstanceCapacity", "InsufficientInstanceCapacity", ""]

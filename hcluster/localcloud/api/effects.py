@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from hcluster.errors import UsageError
 from hcluster.localcloud.api.faults import Fault
-from hcluster.localcloud.api.limits import ec2_limit
+from hcluster.localcloud.api.limits import SMALLEST, Size, ec2_limit, instance_limit
 
 MARKETS = ("any", "spot", "on-demand")
 
@@ -27,6 +27,7 @@ class Call:
     """RunInstances, PutObject."""
     principal: str
     """ARN of the caller."""
+    size: Size = SMALLEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,16 @@ class Throttle:
         """Whether it is about this request."""
         return _about(self.action, self.principal, call)
 
-    def limit(self, action: str) -> tuple[float, float]:
-        """(burst, rate) of an action."""
-        return ec2_limit(action) if self.as_aws else (self.burst, self.rate)
+    def limits(self, call: Call) -> list[tuple[str, tuple[float, float], int]]:
+        """(bucket, (burst, rate), tokens) of each bucket that a request takes from."""
+        if not self.as_aws:
+            return [(call.action, (self.burst, self.rate), 1)]
+        bare = call.size.bare
+        taken = [(f"{call.action} bare" if bare else call.action, ec2_limit(call.action, bare=bare), 1)]
+        instances = instance_limit(call.action)
+        if instances and call.size.instances:
+            taken.append((f"{call.action} instances", instances, call.size.instances))
+        return taken
 
     def text(self) -> str:
         """One line for people."""
@@ -275,15 +283,16 @@ class Bucket:
     at: float
 
 
-def take(bucket: Bucket | None, limit: tuple[float, float], now: float) -> tuple[Bucket, bool]:
-    """The bucket (None: full) after one request, and whether there was a token for it; ``limit``: (burst, rate)."""
+def take(bucket: Bucket | None, limit: tuple[float, float], now: float, count: int = 1) -> tuple[Bucket, bool]:
+    """The bucket (None: full) after a request, and whether there were ``count`` tokens for it, else it takes none;
+    ``limit``: (burst, rate)."""
     burst, rate = limit
     held = burst
     if bucket is not None:
         held = min(burst, bucket.tokens + max(0.0, now - bucket.at) * rate)
     # Ten times a tenth of a token is one, whatever floating point makes of it.
-    if held >= 1 - 1e-9:
-        return Bucket(max(0.0, held - 1), now), True
+    if held >= count - 1e-9:
+        return Bucket(max(0.0, held - count), now), True
     return Bucket(held, now), False
 
 

@@ -112,7 +112,7 @@ class Gateway:
             self._authenticate(environ, signed, body)
         service = environ[SERVICE]
         told = (service, str(environ["hcluster.action"]), environ[PRINCIPAL].arn)
-        self._rules.before(*told)
+        self._rules.before(*told, body)
         captured: list[Any] = []
 
         def capture(status: str, headers: list[tuple[str, str]], _: object = None) -> None:

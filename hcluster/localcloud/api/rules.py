@@ -30,6 +30,7 @@ from hcluster.localcloud.api.effects import (
     to_json,
 )
 from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.limits import SMALLEST, size_of
 from hcluster.localcloud.system import write_atomically
 
 log = logging.getLogger(__name__)
@@ -90,12 +91,13 @@ class Rules:
 
     # What the cloud asks
 
-    def before(self, service: str, action: str, principal_arn: str) -> None:
+    def before(self, service: str, action: str, principal_arn: str, form: bytes = b"") -> None:
         """What happens to a request before it takes effect: sleeps for delays, raises Fault for what is throttled or
-        told to fail. ``service`` is the signing name ("ec2"), ``action`` the operation ("RunInstances")."""
+        told to fail. ``service`` is the signing name ("ec2"), ``action`` the operation ("RunInstances"), ``form`` the
+        body of a request to EC2."""
         if not self._rules:
             return
-        call = Call(service, action, principal_arn)
+        call = Call(service, action, principal_arn, size_of(action, form) if service == "ec2" else SMALLEST)
         with self._lock:
             fault = self._throttled(call)
             wait = 0.0 if fault else self._waits(call)
@@ -222,11 +224,15 @@ class Rules:
         for rule in self._of(Throttle):
             assert isinstance(rule.effect, Throttle)  # noqa: S101 - for the type checker
             if rule.effect.covers(call):
-                key = (rule.id, call.service, call.action)
-                self._buckets[key], there = take(self._buckets.get(key), rule.effect.limit(call.action), self._now())
+                there = all(self._took(rule.id, call, *taken) for taken in rule.effect.limits(call))
                 self._count(rule, hit=not there)
                 refused = refused or (None if there else throttled(call.service))
         return refused
+
+    def _took(self, rule_id: str, call: Call, name: str, limit: tuple[float, float], count: int) -> bool:
+        key = (rule_id, call.service, name)
+        self._buckets[key], there = take(self._buckets.get(key), limit, self._now(), count)
+        return there
 
     def _waits(self, call: Call) -> float:
         wait = 0.0
