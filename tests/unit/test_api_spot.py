@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from hcluster.errors import HclusterError, NotFoundError, UsageError
 from hcluster.localcloud.api.events import admits, event, message
+from hcluster.localcloud.api.market import prices
 from hcluster.localcloud.api.targets import Candidate, Wanted, choose
 from hcluster.model.names import TAG_CLUSTER, TAG_GROUP
 from tests.unit.api_cloud import Cloud, running_cloud, until
@@ -246,6 +248,52 @@ def test_a_persistent_request_that_asks_for_it_is_stopped_and_its_undo_starts_it
     assert done[0]["result"] == f"{instance} starts again"
     cloud.wait([instance], "running")
     assert _state_of_request(cloud, instance) == ("active", "fulfilled")
+
+
+def test_the_user_stops_and_starts_an_instance_of_a_persistent_request(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    instance = cloud.run(**PERSISTENT)[0]
+    launched = cloud.describe(instance)["LaunchTime"]
+    ec2.stop_instances(InstanceIds=[instance])
+    cloud.wait([instance], "stopped")
+    assert _state_of_request(cloud, instance) == ("disabled", "instance-stopped-by-user")
+    ec2.stop_instances(InstanceIds=[instance])
+    time.sleep(1)
+    ec2.start_instances(InstanceIds=[instance])
+    cloud.wait([instance], "running")
+    assert _state_of_request(cloud, instance) == ("active", "fulfilled")
+    assert cloud.describe(instance)["LaunchTime"] > launched
+
+
+def test_the_user_does_not_stop_an_instance_of_a_one_time_request(cloud: Cloud) -> None:
+    instance = cloud.run(**SPOT)[0]
+    with pytest.raises(ClientError, match=r"UnsupportedOperation.*one-time"):
+        cloud.client("ec2").stop_instances(InstanceIds=[instance])
+
+
+def test_what_ec2_stopped_only_ec2_starts(cloud: Cloud) -> None:
+    instance = cloud.run(**PERSISTENT)[0]
+    _do(cloud, "interrupt", instance, notice=0)
+    cloud.wait([instance], "stopped")
+    with pytest.raises(ClientError, match="IncorrectSpotRequestState"):
+        cloud.client("ec2").start_instances(InstanceIds=[instance])
+
+
+def test_an_instance_has_notice_when_its_price_rises_above_the_highest_it_pays(cloud: Cloud) -> None:
+    now = datetime.now(UTC)
+    price, *later = (prices.spot("m5.large", "us-east-1a", now + timedelta(days)) or 0 for days in range(60))
+    rises = next(days for days, then in enumerate(later, 1) if then > price)
+    placed: dict[str, Any] = {"Placement": {"AvailabilityZone": "us-east-1a"}}
+    market = [{"MarketType": "spot", "SpotOptions": {"MaxPrice": most}} for most in (f"{price}", "1")]
+    outbid, pays = (cloud.run(InstanceMarketOptions=options, **placed)[0] for options in market)
+    clock = _do(cloud, "clock", values={"seconds": rises * 86400})[0]["id"]
+    until(lambda: any(one["effect"]["kind"] == "interruption" for one in _do(cloud, "list")), "the notice")
+    cloud.server.controls.handle("undo", {"ids": [clock]})
+    notice = next(one for one in _do(cloud, "list") if one["effect"]["kind"] == "interruption")
+    assert (notice["by"], notice["effect"]["instance_id"], notice["effect"]["reason"]) == ("EC2", outbid, "price")
+    assert notice["effect"]["at"] - notice["effect"]["noticed"] == 120
+    assert _state_of_request(cloud, outbid) == ("active", "marked-for-termination")
+    assert _state_of_request(cloud, pays) == ("active", "fulfilled")
 
 
 def test_stopping_needs_a_persistent_request(cloud: Cloud) -> None:

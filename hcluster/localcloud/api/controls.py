@@ -77,6 +77,8 @@ class Controls:
         """An instance entered a state, or is "rebooting", which is none. The cloud's lock is held."""
         if state != "rebooting":
             self._events.state_changed(instance_id, state)
+        if state == "running":
+            self._spot.runs(instance_id)
         self._nodes.entered(instance_id, state)
 
     def _list(self, _: Arguments) -> list[dict[str, Any]]:

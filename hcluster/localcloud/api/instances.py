@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from moto.core.utils import utcnow
 from moto.ec2.exceptions import InvalidInstanceIdError
 from moto.ec2.utils import parse_user_data, random_reservation_id
 
@@ -328,12 +329,11 @@ class Instances(Volumes, Market):
                 raise _wrong_state(instance, "stopped")
             if instance.disable_api_stop:
                 raise Fault("OperationNotPermitted", f"The instance '{instance.id}' may not be stopped.")
-            if instance.lifecycle == "spot":
-                raise Fault(
-                    "UnsupportedOperation", f"You can't stop the Spot Instance '{instance.id}' of a one-time request."
-                )
+            if before.name == "running":
+                self.demand_stoppable(instance)
         for instance, before in found:
             if before.name == "running":
+                self.stopped_by_user(instance)
                 instance.become("stopping", _USER, "User initiated shutdown")
                 self.work.power_off(instance)
         return found
@@ -344,8 +344,12 @@ class Instances(Volumes, Market):
         for instance, before in found:
             if before.name not in ("stopped", "running", "pending"):
                 raise _wrong_state(instance, "started")
+            if before.name == "stopped":
+                self.demand_startable(instance)
         for instance, before in found:
             if before.name == "stopped":
+                self.started_by_user(instance)
+                instance.launch_time = utcnow()
                 instance.become("pending")
                 self.work.boot(instance)
         return found

@@ -22,6 +22,8 @@ from hcluster.localcloud.api.rules import Rule, Rules
 
 NOTICE = 120.0
 """Seconds from the notice to the end on AWS."""
+LOOK = 2.0
+"""Seconds between two looks at the prices of instances that have a highest one."""
 _TERMINATED = ("Server.SpotInstanceTermination", "Spot instance termination")
 _STOPPED = ("Server.SpotInstanceShutdown", "Spot instance shutdown")
 
@@ -47,6 +49,14 @@ class Interruptions:
         self._metadata = metadata
         self._events = events
         self._changed = changed
+        self._looking = False
+
+    def runs(self, instance_id: str) -> None:
+        """An instance runs. The lock is held; from now on its price is watched if its request names a highest one."""
+        request = self._request(instance_id)
+        if request is not None and request.spot_price and not self._looking:
+            self._looking = True
+            self._agenda.at(time.time(), self._look)
 
     def begin(self, instance_ids: Sequence[str], by: str, seconds: float, reason: str) -> list[Rule]:
         """Give notice to running spot instances; they end ``seconds`` later."""
@@ -129,6 +139,25 @@ class Interruptions:
         if request is not None and request.state == "active":
             request.status = spot.status(spot.MARKED[effect.action])
         self._agenda.at(effect.at, lambda: self._end(rule.id))
+
+    def _look(self) -> None:
+        """Give notice to those whose price has risen above what their request pays."""
+        with self._lock:
+            backend = self._backend()
+            limited = [
+                instance
+                for request in backend.spot_instance_requests.values()
+                if request.spot_price and (instance := backend.by_id.get(request.instance_id)) is not None
+                if instance.state not in ("shutting-down", "terminated")
+            ]
+            self._looking = bool(limited)
+            if not limited:
+                return
+            self._agenda.at(time.time() + LOOK, self._look)
+            noticed = {effect.instance_id for _, effect in self._rules.of(Interruption) if effect.at}
+            running = [i for i in limited if i.state == "running" and i.id not in noticed]
+            if outbid := [i.id for i in running if backend.outbid(i, self._request(i.id).spot_price)]:
+                self.begin(outbid, "EC2", NOTICE, "price")
 
     def _withdraw(self, instance_id: str) -> None:
         with self._lock:

@@ -190,6 +190,11 @@ class Market(Images):
                 f" of {price:g}.",
             )
 
+    def outbid(self, instance: Any, most: str) -> bool:
+        """Whether a spot instance's price is above the highest that its request pays."""
+        price = prices.spot(str(instance.instance_type), str(instance.placement.zone), self.api_now())
+        return price is not None and price > fleet_request.price(most, "maxPrice")
+
     # Placement groups
 
     def demand_group(self, data: Data, kind: str, zone: str, count: int) -> None:

@@ -41,6 +41,7 @@ STOPPED = {
         "Your Spot Instance was stopped because the Spot price exceeds your maximum price.",
     ),
 }
+STOPPED_BY_USER = ("instance-stopped-by-user", "Your Spot Instance was stopped by you.")
 BY_USER = ("instance-terminated-by-user", "Your Spot Instance was terminated by you.")
 RUNS_ON = (
     "request-canceled-and-instance-running",
@@ -65,6 +66,40 @@ class SpotRequests:
         if instance.state in ("pending", "running"):
             instance.become("stopping", reason, message)
             self.work.power_off(instance)
+
+    def demand_stoppable(self, instance: Any) -> None:
+        """Raise Fault for a spot instance whose request would not start it again."""
+        if instance.lifecycle != "spot":
+            return
+        request = self.spot_instance_requests.get(instance.spot_instance_request_id)
+        if request is None or request.type != "persistent" or request.state != "active":
+            raise Fault(
+                "UnsupportedOperation",
+                f"You can't stop the Spot Instance '{instance.id}' because it is associated with a one-time Spot"
+                " Instance request. You can only stop Spot Instances associated with persistent requests.",
+            )
+
+    def demand_startable(self, instance: Any) -> None:
+        """Raise Fault for a spot instance that only EC2, which stopped it, starts again."""
+        request = self.spot_instance_requests.get(instance.spot_instance_request_id)
+        if request is not None and request.status["Code"] != STOPPED_BY_USER[0]:
+            raise Fault(
+                "IncorrectSpotRequestState",
+                f"You can't start the Spot Instance '{instance.id}' because the associated Spot Instance request is not"
+                " in an appropriate state to support start.",
+            )
+
+    def stopped_by_user(self, instance: Any) -> None:
+        """The user stops an instance: its request waits."""
+        request = self.spot_instance_requests.get(instance.spot_instance_request_id)
+        if request is not None:
+            request.state, request.status = "disabled", status(STOPPED_BY_USER)
+
+    def started_by_user(self, instance: Any) -> None:
+        """The user starts it again."""
+        request = self.spot_instance_requests.get(instance.spot_instance_request_id)
+        if request is not None:
+            request.state, request.status = "active", status(FULFILLED)
 
     def start_again(self, instance: Any) -> None:
         """Start an instance that EC2 had stopped."""
