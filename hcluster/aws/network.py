@@ -19,10 +19,12 @@ class Network(Part):
     """The network that nodes live in."""
 
     def default_network(self) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
-        """(VPC id, its CIDR blocks, subnet ids) of the region's default VPC, None when there is none."""
+        """(VPC id, its CIDR blocks, ids of its default subnets) of the region's default VPC, None when there is none.
+        What somebody added to a default VPC is for something else; it counts only where no default subnet is left."""
         filters = [{"Name": "is-default", "Values": ["true"]}]
         for vpc in self._pages("looking for the default VPC", "describe_vpcs", "Vpcs", Filters=filters):
-            return str(vpc["VpcId"]), _blocks(vpc), self._subnets(str(vpc["VpcId"]))
+            name = str(vpc["VpcId"])
+            return name, _blocks(vpc), self._subnets(name, default_only=True) or self._subnets(name)
         return None
 
     def network(self, vpc: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
@@ -131,8 +133,10 @@ class Network(Part):
             self._clock.sleep(pause)
             pause = min(pause * 2, 5.0)
 
-    def _subnets(self, vpc: str) -> tuple[str, ...]:
+    def _subnets(self, vpc: str, *, default_only: bool = False) -> tuple[str, ...]:
         filters = [{"Name": "vpc-id", "Values": [vpc]}]
+        if default_only:
+            filters.append({"Name": "default-for-az", "Values": ["true"]})
         found = self._pages(f"listing the subnets of {vpc}", "describe_subnets", "Subnets", Filters=filters)
         ordered = sorted(found, key=lambda one: (str(one["AvailabilityZone"]), str(one["SubnetId"])))
         return tuple(str(one["SubnetId"]) for one in ordered)

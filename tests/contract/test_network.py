@@ -29,7 +29,9 @@ def test_region_and_caller_are_known(world: World) -> None:
 
 def test_the_default_network_is_also_found_by_id(world: World) -> None:
     vpc, cidrs, subnets = world.vpc()
-    assert world.compute.network(vpc) == (vpc, cidrs, subnets)
+    assert world.compute.network(vpc)[:2] == (vpc, cidrs)
+    assert set(subnets) <= set(world.compute.network(vpc)[2])
+    assert world.small_subnet in world.compute.network(vpc)[2]
     blocks = world.compute.subnet_cidrs(subnets)
     assert set(blocks) == set(subnets)
     inside = [ipaddress.ip_network(cidr) for cidr in cidrs]

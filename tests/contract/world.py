@@ -86,6 +86,11 @@ class World(ABC):
         assert found is not None
         return found
 
+    def places(self) -> tuple[str, ...]:
+        """Subnets of the default network, one of each zone and none of them small."""
+        zones = self.compute.subnet_zones([one for one in self.vpc()[2] if one != self.small_subnet])
+        return tuple({zone: subnet for subnet, zone in zones.items()}.values())
+
     def template(
         self,
         name: str = "core",
@@ -128,7 +133,7 @@ class World(ABC):
                 template=template,
                 count=count,
                 types=tuple(types),
-                subnets=tuple(self.vpc()[2][:2] if subnets is None else subnets),
+                subnets=self.places() if subnets is None else tuple(subnets),
                 market=market,
                 client_token=f"{self.name}-{attempt}",
                 tags={**self.tags, **(tags or {})},
