@@ -39,8 +39,8 @@ class Compute(Protocol):
         """Instances that carry all ``tags`` (all pages). ``alive_only``: pending and running ones only."""
 
     def default_network(self) -> tuple[str, tuple[str, ...], tuple[str, ...]] | None:
-        """(VPC id, its CIDR blocks, ids of its default subnets, a zone each) of the region's default VPC, None when there
-        is none."""
+        """(VPC id, its CIDR blocks, ids of its default subnets, one a zone) of the region's default VPC, None when
+        there is none."""
 
     def network(self, vpc: str) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
         """The same of a VPC by id. Raises NotFoundError."""

@@ -19,6 +19,9 @@ from tests.unit.listening import end_listening
 
 RSA_BITS = 2048
 
+_GONE = (OSError, EOFError, paramiko.SSHException)
+"""What writing says when the client has gone."""
+
 
 class _Files(paramiko.SFTPServerInterface):
     """Plain files below ``root``."""
@@ -203,7 +206,7 @@ def _carry(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
     for reader in readers:
         reader.join()
     code = process.wait()
-    with contextlib.suppress(OSError, EOFError):
+    with contextlib.suppress(*_GONE):
         channel.send_exit_status(code if code >= 0 else 128 - code)
         channel.close()
 
@@ -211,12 +214,12 @@ def _carry(channel: paramiko.Channel, process: subprocess.Popen[bytes]) -> None:
 def _out(stream: IO[bytes], send: Callable[[bytes], None]) -> None:
     with stream:
         while piece := os.read(stream.fileno(), 65536):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(*_GONE):
                 send(piece)
 
 
 def _into(channel: paramiko.Channel, stream: IO[bytes]) -> None:
-    with contextlib.suppress(OSError), stream:
+    with contextlib.suppress(*_GONE), stream:
         while piece := channel.recv(65536):
             stream.write(piece)
             stream.flush()
@@ -226,17 +229,18 @@ def _relay(channel: paramiko.Channel, target: socket.socket) -> None:
     """Both ways until both ended."""
 
     def back() -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(*_GONE):
             while piece := target.recv(65536):
                 channel.sendall(piece)
-        with contextlib.suppress(OSError, EOFError):
+        with contextlib.suppress(*_GONE):
             channel.shutdown_write()
 
     returning = _thread(back)
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(*_GONE):
         while piece := channel.recv(65536):
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
     returning.join()
-    channel.close()
+    with contextlib.suppress(*_GONE):
+        channel.close()
     target.close()
