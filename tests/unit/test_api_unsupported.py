@@ -120,6 +120,24 @@ def test_a_service_that_is_not_there_at_all_is_refused_by_name(
         getattr(cloud.client(service), method)()
 
 
+@pytest.mark.parametrize(
+    ("service", "method", "request_"),
+    [
+        ("lambda", "list_functions", {}),
+        ("dynamodb", "list_tables", {}),
+        ("cloudwatch", "list_metrics", {}),
+        ("kms", "list_keys", {}),
+        ("ce", "get_cost_and_usage", {"TimePeriod": {"Start": "a", "End": "b"}, "Granularity": "DAILY", "Metrics": []}),
+        ("ssm", "send_command", {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-0123456789abcdef0"]}),
+    ],
+)
+def test_nothing_is_made_up_by_services_that_are_not_the_clouds_own(
+    cloud: Cloud, service: str, method: str, request_: dict[str, Any]
+) -> None:
+    with pytest.raises(ClientError, match="is not supported by the local cloud"):
+        getattr(cloud.client(service), method)(**request_)
+
+
 def test_the_operation_of_a_rest_request_is_told_by_its_service_model() -> None:
     request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/2015-03-31/functions/name/policy"}
     assert operation(request, "lambda") == "GetPolicy"

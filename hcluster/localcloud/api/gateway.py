@@ -86,7 +86,7 @@ class Gateway:
         except Fault as fault:
             return self._refuse(environ, start_response, fault, request_id)
         except NotImplementedError as error:
-            detail = "" if "has not been implemented" in str(error) else str(error)
+            detail = unsupported.filter_of(error) or ("" if "has not been implemented" in str(error) else str(error))
             missing = unsupported.refusal(environ, _service(environ), detail)
             return self._refuse(environ, start_response, missing, request_id)
         except Exception as error:
@@ -111,6 +111,7 @@ class Gateway:
         else:
             self._authenticate(environ, signed, body)
         service = environ[SERVICE]
+        unsupported.demand_service(environ, service)
         told = (service, str(environ["hcluster.action"]), environ[PRINCIPAL].arn)
         self._rules.before(*told, body)
         captured: list[Any] = []

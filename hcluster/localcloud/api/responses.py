@@ -14,6 +14,7 @@ from moto.ec2.exceptions import DryRunClientError
 
 from hcluster.localcloud.api import launch
 from hcluster.localcloud.api.attribute_operations import AttributeOperations
+from hcluster.localcloud.api.checks import Checks
 from hcluster.localcloud.api.dry_run import DryRun
 from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.fleets import CloudBackend
@@ -43,6 +44,7 @@ def _pairs(found: list[tuple[Any, Any]], name: str) -> ActionResult:
 
 class CloudResponse(
     DryRun,
+    Checks,
     AttributeOperations,
     MarketOperations,
     PlacementOperations,
@@ -75,7 +77,7 @@ class CloudResponse(
             message = "Network interfaces and an instance-level subnet ID may not be specified on the same request"
             raise Fault("InvalidParameterCombination", message)
         launch.check_user_data(request)
-        minimum, maximum = int(request.get("MinCount") or 1), int(request.get("MaxCount") or 1)
+        minimum, maximum = int(request.get("MinCount", 1)), int(request.get("MaxCount", 1))
         if not 1 <= minimum <= maximum:
             raise Fault("InvalidParameterValue", f"MinCount {minimum} and MaxCount {maximum} do not fit.")
 

@@ -74,11 +74,7 @@ class TagOperations:
     """A part of the response to one request."""
 
     def create_tags(self: Any) -> Any:
-        """CreateTags: of what exists, with keys that are not AWS's own."""
-        for tag in self._get_param("Tags", []):
-            if str(tag.get("Key", "")).lower().startswith("aws:"):
-                text = "Tag keys starting with 'aws:' are reserved for internal use"
-                raise Fault("InvalidParameterValue", text)
+        """CreateTags: of what exists."""
         for resource_id in self._get_param("Resources", []):
             if str(resource_id).startswith("i-"):
                 self.ec2_backend.get_instance(resource_id)  # moto's own look-up takes a missing one

@@ -27,6 +27,10 @@ _MODELS = {
     "tagging": "resourcegroupstaggingapi",
 }
 """Service models whose name is not the one that requests are signed for."""
+SERVICES = frozenset(
+    ("ec2", "ec2-instance-connect", "events", "iam", "pricing", "s3", "servicequotas", "sqs", "ssm", "sts")
+)
+"""Signing names of the services that there are. Moto has two hundred more, which would make their answers up."""
 _CODES = {"json": "UnknownOperationException", "rest-json": "UnknownOperationException", "s3": "NotImplemented"}
 _OURS, _MOTOS = "/hcluster/localcloud/", "/moto/"
 
@@ -93,6 +97,18 @@ def _pattern(path: str) -> re.Pattern[str]:
         for place, part in enumerate(parts)
     )
     return re.compile(text.rstrip("/") + "/?")
+
+
+def demand_service(environ: Environ, service: str) -> None:
+    """Raise Fault for what is not there: other services, and of Systems Manager all but its parameters."""
+    if service not in SERVICES or (service == "ssm" and "Parameter" not in operation(environ, service)):
+        raise refusal(environ, service)
+
+
+def filter_of(error: NotImplementedError) -> str:
+    """What moto cannot filter by, in words; "" when it is the operation that it does not have."""
+    found = re.match(r"The filter '(.+?)' for ", str(error))
+    return f"not with the filter '{found[1]}'" if found else ""
 
 
 def refusal(environ: Environ, service: str, detail: str = "") -> Fault:

@@ -268,3 +268,5 @@ def test_what_the_local_cloud_does_not_have_is_an_error_that_names_it(
         assert code, "an error has a code"
         assert code != "InternalError", message
         assert not code.isdigit(), "a bare status is what SDKs make of HTML"
+    else:
+        assert not account.local, "the answer is made up"

@@ -1,0 +1,106 @@
+"""What EC2 refuses in a request by its parameters alone: malformed ids, unknown filters, tags that cannot be.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html,
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from moto.core.utils import get_service_model
+
+from hcluster.localcloud.api.faults import Fault
+from hcluster.localcloud.api.parts import EC2Response
+
+LONGEST_KEY, LONGEST_VALUE = 128, 256
+"""Characters of a tag."""
+LONGEST_TOKEN = 64
+"""Characters of a client token."""
+_IDS = {
+    "InstanceId": ("i", "InvalidInstanceID.Malformed"),
+    "VolumeId": ("vol", "InvalidVolumeID.Malformed"),
+    "SnapshotId": ("snap", "InvalidSnapshotID.Malformed"),
+    "NetworkInterfaceId": ("eni", "InvalidNetworkInterfaceId.Malformed"),
+}
+_DIGITS = r"-(?:[0-9a-f]{8}|[0-9a-f]{17})"
+_NAMES = re.compile(r"<code>([^<]+)</code>")
+_OWN = "aws:"
+
+
+def demand_ids(request: Mapping[str, Any]) -> None:
+    """Raise Fault for an id that no resource can have."""
+    for name, (prefix, code) in _IDS.items():
+        for one in (request.get(name), *(request.get(f"{name}s") or ())):
+            if isinstance(one, str) and not re.fullmatch(prefix + _DIGITS, one):
+                expected = "" if prefix == "i" else f' (expecting "{prefix}-...")'
+                raise Fault(code, f'Invalid id: "{one}"{expected}')
+
+
+def demand_filters(action: str, filters: Iterable[Mapping[str, Any]]) -> None:
+    """Raise Fault for a filter that EC2's documentation of the action does not name."""
+    known = documented(action)
+    for name in (str(one.get("Name")) for one in filters):
+        if known and name not in known and not name.startswith("tag:"):
+            raise Fault("InvalidParameterValue", f"The filter '{name}' is invalid")
+
+
+@functools.lru_cache(maxsize=256)
+def documented(action: str) -> frozenset[str]:
+    """The filters of an action, as its documentation names them beside their values."""
+    model = get_service_model("ec2")
+    shape = model.operation_model(action).input_shape if action in model.operation_names else None
+    members = shape.members if shape is not None else {}
+    listed = members.get("Filters") or members.get("Filter")
+    return frozenset(_NAMES.findall(listed.documentation)) if listed is not None else frozenset()
+
+
+def demand_tags(tags: Iterable[Mapping[str, Any]]) -> None:
+    """Raise Fault for tags that nobody can put on a resource."""
+    keys: set[str] = set()
+    for tag in tags:
+        key, value = str(tag.get("Key", "")), str(tag.get("Value") or "")
+        if key.lower().startswith(_OWN):
+            raise Fault("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
+        if len(key) > LONGEST_KEY:
+            raise Fault("InvalidParameterValue", f"Tag key exceeds the maximum length of {LONGEST_KEY} characters")
+        if len(value) > LONGEST_VALUE:
+            raise Fault("InvalidParameterValue", f"Tag value exceeds the maximum length of {LONGEST_VALUE} characters")
+        if key in keys:
+            raise Fault("InvalidParameterValue", f"Duplicate tag key '{key}' specified.")
+        keys.add(key)
+
+
+class Checks(EC2Response):  # type: ignore[misc]
+    """Of each request, once it is known that its caller may make it."""
+
+    def _authenticate_and_authorize_normal_action(self, resource: str = "*") -> None:
+        """What moto calls before each operation."""
+        super()._authenticate_and_authorize_normal_action(resource)
+        request = dict(self.params)
+        demand_ids(request)
+        demand_filters(self._get_action(), request.get("Filters") or request.get("Filter") or ())
+        demand_tags(request.get("Tags") or ())
+        for specification in request.get("TagSpecifications") or ():
+            demand_tags(specification.get("Tags") or ())
+        if len(str(request.get("ClientToken") or "")) > LONGEST_TOKEN:
+            raise Fault("InvalidParameterValue", f"A client token has at most {LONGEST_TOKEN} characters.")
+        self._demand_known(request)
+
+    def _demand_known(self, request: Mapping[str, Any]) -> None:
+        """Raise Fault for ids of a description that nothing has. Moto tells them as Python writes a set, or not."""
+        backend, action = self.ec2_backend, self._get_action()
+        known: dict[str, tuple[str, Any, str, str]] = {
+            "DescribeVolumes": ("VolumeIds", backend.volumes, "InvalidVolume.NotFound", "volume"),
+            "DescribeSnapshots": ("SnapshotIds", backend.snapshots, "InvalidSnapshot.NotFound", "snapshot"),
+            "DescribeKeyPairs": ("KeyNames", backend.key_pairs, "InvalidKeyPair.NotFound", "key pair"),
+            "DescribeVpcs": ("VpcIds", backend.vpcs, "InvalidVpcID.NotFound", "vpc ID"),
+        }
+        if action not in known:
+            return
+        name, there, code, kind = known[action]
+        if missing := [str(one) for one in request.get(name) or () if one not in there]:
+            raise Fault(code, f"The {kind} '{', '.join(missing)}' does not exist.")
