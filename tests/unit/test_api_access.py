@@ -9,6 +9,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tests.unit.api_cloud import Cloud, running_cloud
@@ -93,6 +96,17 @@ def test_anonymous_callers_and_motos_own_doors_are_refused(cloud: Cloud) -> None
         assert (answer.status, "<Error>" in text) == (403, True), (path, text)
         connection.close()
     assert cloud.client("s3").list_buckets()["Buckets"], "nothing was reset"
+
+
+def test_requests_that_name_no_action_or_s3_in_capitals_are_refused(cloud: Cloud) -> None:
+    for service, code in (("ec2", "MissingAction"), ("S3", "IncompleteSignature")):
+        request = AWSRequest("GET", f"{cloud.url}/")
+        SigV4Auth(Credentials(*cloud.keys), service, "us-east-1").add_auth(request)
+        connection = http.client.HTTPConnection(cloud.url.removeprefix("http://"), timeout=5)
+        connection.request("GET", "/", headers=dict(request.headers))
+        answer = connection.getresponse()
+        assert (answer.status, f"<Code>{code}</Code>" in answer.read().decode()) == (400, True), service
+        connection.close()
 
 
 def test_one_region(cloud: Cloud) -> None:

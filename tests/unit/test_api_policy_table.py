@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -746,6 +747,20 @@ def test_policies_are_evaluated_as_aws_documents(case: Case) -> None:
     assert found.outcome == case.expected, found
     assert bool(found.reason) == (case.expected != YES), "a refusal says why"
     assert bool(found.matched) == (case.expected != NO)
+
+
+@pytest.mark.parametrize(
+    ("resource", "asked"),
+    [
+        ("arn:aws:s3:::b/" + "*a" * 12 + "*b", "arn:aws:s3:::b/" + "a" * 1000),
+        ("arn:" + "*:" * 4 + "*:*b", "arn" + ":" * 1000),
+    ],
+)
+def test_a_pattern_of_many_wildcards_is_soon_found_not_to_fit(resource: str, asked: str) -> None:
+    known = Policies([Policy("p", document(allow(resource=resource)))])
+    began = time.monotonic()
+    assert not decide(known, Asker(), "s3:GetObject", asked, {}).allowed
+    assert time.monotonic() - began < 1
 
 
 def test_the_table_has_more_than_a_hundred_cases_each_with_its_own_name() -> None:

@@ -181,9 +181,21 @@ def test_a_wrong_digest_changes_nothing(s3: Any, presign: Callable[..., str]) ->
     )
     assert (status, b"<Code>BadDigest</Code>" in body) == (400, True)
     checksum = {"Content-Length": "3", "x-amz-checksum-crc32": "AAAAAA=="}
-    status, body = _request("PUT", presign("put_object", Key="kept"), b"new", checksum)
+    status, body = _request("PUT", presign("put_object", Key="kept", ChecksumCRC32="AAAAAA=="), b"new", checksum)
     assert (status, b"<Code>BadDigest</Code>" in body) == (400, True)
     assert s3.get_object(Bucket="bucket", Key="kept")["Body"].read() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("x-amz-copy-source", "/bucket/private"), ("x-amz-meta-owner", "me"), ("X-Amz-Tagging", "a=b")]
+)
+def test_a_presigned_url_is_good_for_the_request_that_was_signed_only(
+    s3: Any, presign: Callable[..., str], name: str, value: str
+) -> None:
+    s3.put_object(Bucket="bucket", Key="private", Body=b"secret")
+    status, body = _request("PUT", presign("put_object", Key="mine"), headers={"Content-Length": "0", name: value})
+    assert (status, f"not signed: {name.lower()}" in body.decode()) == (403, True)
+    assert _code(s3.head_object, Key="mine") == "404"
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])

@@ -17,6 +17,8 @@ class DryRun(EC2Response):  # type: ignore[misc]
 
     def _authenticate_and_authorize_normal_action(self, resource: str = "*") -> None:
         """What moto calls before each operation."""
+        if not self._get_action():
+            raise Fault("MissingAction", "The request is missing an action or a required parameter.", 400)
         super()._authenticate_and_authorize_normal_action(resource)
         supported = callable(getattr(self, camelcase_to_underscores(self._get_action()), None))
         if supported and str(self._get_param("DryRun")).lower() == "true":

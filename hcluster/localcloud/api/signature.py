@@ -74,7 +74,8 @@ def parse(environ: Environ) -> Signed | None:
 
 def _signed(credential: str, headers: str, signature: str, rest: tuple[str, str, int]) -> Signed:
     access_key, day, region, service, terminator = credential.split("/")
-    if terminator != "aws4_request":
+    # Moto takes capitals for the same service, and would serve S3 with objects of its own.
+    if terminator != "aws4_request" or (service.lower() == "s3" and service != "s3"):
         raise ValueError(credential)
     timestamp, token, lives = rest
     return Signed(
@@ -89,6 +90,8 @@ def verify(signed: Signed, secret: str, environ: Environ, body: bytes | None, no
     signer is for the chunks of a body that is signed in chunks.
     """
     _check_time(signed, now)
+    if signed.service == "s3":
+        _check_headers(signed, environ)
     request = "\n".join(
         (
             str(environ["REQUEST_METHOD"]),
@@ -168,6 +171,22 @@ def _check_time(signed: Signed, now: datetime) -> None:
             raise Fault("AccessDenied", "Request has expired", 403)
     elif abs(age) > SKEW:
         raise skewed(signed.service.lower(), made, now)
+
+
+_COVERED = {"x-amz-content-sha256", "x-amz-date", "x-amz-security-token"}
+"""The signature depends on their values whether it names them or not."""
+
+
+def _check_headers(signed: Signed, environ: Environ) -> None:
+    """Whoever holds a presigned URL must not make another request of it, such as a copy of what only its signer reads.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html: all x-amz-* headers have to be signed.
+    """
+    sent = {name[5:].lower().replace("_", "-") for name in environ if name.startswith("HTTP_X_AMZ_")}
+    named = {name.replace("_", "-") for name in signed.headers}
+    if unsigned := sorted(sent - _COVERED - named):
+        text = f"There were headers present in the request which were not signed: {', '.join(unsigned)}"
+        raise Fault("AccessDenied", text, 403)
 
 
 def _query(environ: Environ) -> list[tuple[str, str]]:

@@ -131,16 +131,27 @@ def _compiled(regex: str) -> re.Pattern[str]:
 
 
 def _regex(parts: list[tuple[str, str]], style: Style) -> str:
-    """``parts``: (kind, value); what a variable gave stands for itself, wildcards in it too."""
-    colons, regex = 0, []
+    """``parts``: (kind, value); what a variable gave stands for itself, wildcards in it too.
+
+    What follows a ``*`` is looked for once, at the first place where it fits: a pattern of many ``*`` would otherwise
+    take forever to find that a long text does not fit, and the cloud would stand still as long.
+    """
+    stars, pieces = [], [""]
+    """``pieces[0]``, and what follows each of ``stars``."""
+    colons = 0
     for place, (kind, value) in enumerate(parts):
         inside = style != "text" and colons < _ARN_COLONS
         if kind == "one":
-            regex.append("[^:]" if inside else ".")
+            pieces[-1] += "[^:]" if inside else "."
         elif kind == "many":
             last = place + 1 == len(parts) or parts[place + 1][1].startswith(":")
-            regex.append("[^:]*" if inside and not (style == "resource" and last) else ".*")
+            stars.append("[^:]*" if inside and not (style == "resource" and last) else ".*")
+            pieces.append("")
         else:
             colons += value.count(":")
-            regex.append(re.escape(value))
-    return "".join(regex)
+            pieces[-1] += re.escape(value)
+    regex = pieces[0]
+    for star, piece, following in zip(stars, pieces[1:], [*stars[1:], None][: len(stars)], strict=True):
+        # The first place is as good as any other where the next star takes all that this one could have taken.
+        regex += f"(?>{star}?{piece})" if following in (star, ".*") else f"{star}{piece}"
+    return regex
