@@ -20,8 +20,17 @@ from hcluster.localcloud.system import NETNS_FOLDER, in_namespace, run
 BRIDGE = "br0"
 BACKLOG = 1024
 
-_HOST_SHIELD = """
+_SHIELD = """
 table bridge hcluster {
+  set ports { type ifname . ether_addr; }
+  set addresses { type ifname . ether_addr . ipv4_addr; }
+  chain from_nodes {
+    type filter hook prerouting priority 0; policy drop;
+    iifname "up0" accept
+    iifname . ether saddr != @ports drop
+    meta protocol ip iifname . ether saddr . ip saddr @addresses accept
+    meta protocol arp iifname . arp saddr ether . arp saddr ip @addresses accept
+  }
   chain to_host {
     type filter hook forward priority 0; policy accept;
     oifname "up0" tcp flags & (syn|ack) == syn drop
@@ -29,7 +38,8 @@ table bridge hcluster {
   }
 }
 """
-"""This machine speaks to nodes, as a caller does to a VPC; they do not begin to speak to it."""
+"""This machine speaks to nodes, as a caller does to a VPC; they do not begin to speak to it. A node speaks as nobody
+but itself, as with EC2's source check: whoever took another one's address would get that one's credentials."""
 
 
 def routed_networks() -> tuple[IPv4Network, ...]:
@@ -54,6 +64,8 @@ class CloudNetwork:
     def __init__(self, settings: CloudSettings) -> None:
         self.settings = settings
         self._prefix = IPv4Network(settings.cidr).prefixlen
+        self._addresses: dict[str, str] = {}
+        """Of nodes by instance: what the bridge lets them speak as."""
 
     def up(self) -> None:
         """Bridge, link and routes. The remains of an earlier cloud must be gone (see ``leftovers``).
@@ -77,7 +89,7 @@ class CloudNetwork:
         run([*link, "type", "veth", "peer", "name", "up0", "netns", here.namespace])
         # The nodes' packets end on this machine: it does not route for them, whatever it does for others.
         _sysctls({f"ipv6/conf/{here.host_link}/disable_ipv6": "1", f"ipv4/conf/{here.host_link}/forwarding": "0"})
-        run(["ip", "netns", "exec", here.namespace, "nft", "-f", "-"], stdin=_HOST_SHIELD)
+        run(["ip", "netns", "exec", here.namespace, "nft", "-f", "-"], stdin=_SHIELD)
         self._inside(f"link set up0 master {BRIDGE}", "link set up0 up")
         run(["ip", "addr", "add", f"{here.host_ip}/{self._prefix}", "dev", here.host_link])
         run(["ip", "link", "set", here.host_link, "up"])
@@ -128,6 +140,8 @@ class CloudNetwork:
         link = _bridge_port(instance_id)
         run(["ip", "netns", "add", namespace])
         in_namespace(namespace, lambda: _sysctls({"ipv6/conf/default/disable_ipv6": "1"}))
+        self._addresses[instance_id] = address
+        self._vouch("add", instance_id, address)
         self._inside(
             f"link add {link} type veth peer name eth0 address {hardware_address(address)} netns {namespace}",
             f"link set {link} master {BRIDGE}",
@@ -148,6 +162,16 @@ class CloudNetwork:
         if (NETNS_FOLDER / namespace).exists():
             run(["ip", "-n", self.settings.namespace, "link", "del", _bridge_port(instance_id)], check=False)
             run(["ip", "netns", "del", namespace], check=False)
+        if address := self._addresses.pop(instance_id, ""):
+            self._vouch("delete", instance_id, address, check=False)
+
+    def _vouch(self, verb: str, instance_id: str, address: str, *, check: bool = True) -> None:
+        port, hardware = f'"{_bridge_port(instance_id)}"', hardware_address(address)
+        rules = (
+            f"{verb} element bridge hcluster ports {{ {port} . {hardware} }}\n"
+            f"{verb} element bridge hcluster addresses {{ {port} . {hardware} . {address} }}\n"
+        )
+        run(["ip", "netns", "exec", self.settings.namespace, "nft", "-f", "-"], stdin=rules, check=check)
 
     def _inside(self, *commands: str) -> None:
         run(["ip", "-n", self.settings.namespace, "-batch", "-"], stdin="\n".join(commands) + "\n")

@@ -24,7 +24,7 @@ from hcluster.cli.wire import SystemClock
 from hcluster.errors import LocalCloudError
 from hcluster.localcloud import cgroups, device_rules, leftovers
 from hcluster.localcloud.device_rules import Allowed
-from hcluster.localcloud.network import CloudNetwork
+from hcluster.localcloud.network import CloudNetwork, hardware_address
 from hcluster.localcloud.settings import CloudSettings, derive
 from hcluster.localcloud.system import run
 from hcluster.localcloud.volumes import loop_devices
@@ -241,6 +241,18 @@ def test_a_node_opens_no_volume_but_its_own(nodes: Nodes) -> None:
     assert nodes.inside(owner, steal) == "1"
     assert nodes.inside(stranger, f"{steal} 2>/dev/null") == "0"
     nodes.end(owner, stranger)
+
+
+def test_a_node_speaks_as_nobody_but_itself(nodes: Nodes) -> None:
+    owner, thief = nodes.launch(1)[0], nodes.launch(1)[0]
+    address = str(nodes.shown(owner)["PrivateIpAddress"])
+    ask = "curl -s -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
+    assert nodes.inside(thief, ask)
+    steal = f"ip addr flush dev eth0; ip link set eth0 address {hardware_address(address)}"
+    nodes.inside(thief, f"{steal}; ip addr add {address}/16 dev eth0; ip route add 169.254.169.254 dev eth0")
+    assert nodes.inside(thief, f"{ask} || true") == ""
+    assert nodes.inside(owner, ask)
+    nodes.end(owner, thief)
 
 
 def test_the_devices_of_a_group_can_change_with_control_groups_version_2() -> None:
