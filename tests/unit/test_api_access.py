@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -107,6 +108,24 @@ def test_requests_that_name_no_action_or_s3_in_capitals_are_refused(cloud: Cloud
         answer = connection.getresponse()
         assert (answer.status, f"<Code>{code}</Code>" in answer.read().decode()) == (400, True), service
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ("Content-Length: 99999999999999999999", b"", 413),
+        ("Content-Length: many", b"", 400),
+        ("Transfer-Encoding: chunked", b"100000\r\n" + bytes(1 << 20) + b"\r\n", 413),
+    ],
+)
+def test_nobody_fills_the_memory_with_a_body_that_is_no_calls(
+    cloud: Cloud, headers: str, body: bytes, status: int
+) -> None:
+    host, _, port = cloud.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(f"POST / HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n\r\n".encode() + body * 17)
+        connection.shutdown(socket.SHUT_WR)
+        assert connection.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
 
 
 def test_one_region(cloud: Cloud) -> None:

@@ -31,6 +31,8 @@ HEADERS = "hcluster.headers"
 _ACTION = re.compile(rb"(?:^|&)Action=([A-Za-z0-9]+)")
 _READS = ("Describe", "List", "Get", "Head", "Simulate")
 _CHUNK = 1 << 20
+_LONGEST = 16 << 20
+"""Bytes of a body that is read into memory, before anybody knows whose it is; no call takes that many."""
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
@@ -242,11 +244,19 @@ def _read(environ: Environ) -> bytes:
     """The whole body, put back for moto, so that no slow sender holds a lock and the connection can be kept alive."""
     stream = environ["wsgi.input"]
     if environ.get("wsgi.input_terminated"):
-        body = b"".join(iter(lambda: stream.read(_CHUNK), b""))
+        chunks = bytearray()
+        while chunk := stream.read(_CHUNK):
+            chunks += chunk
+            _check_length(len(chunks))
+        body = bytes(chunks)
         environ.pop("HTTP_TRANSFER_ENCODING", None)
         environ["CONTENT_LENGTH"] = str(len(body))
     else:
-        length = int(environ.get("CONTENT_LENGTH") or 0)
+        told = str(environ.get("CONTENT_LENGTH") or 0)
+        if not told.isdecimal():
+            raise Fault("InvalidRequest", "The Content-Length header is no number.", 400)
+        length = int(told)
+        _check_length(length)
         body = stream.read(length) if length else b""
         if len(body) < length:
             raise Fault(
@@ -255,6 +265,11 @@ def _read(environ: Environ) -> bytes:
         environ.setdefault("CONTENT_LENGTH", "0")
     environ["wsgi.input"] = io.BytesIO(body)
     return body
+
+
+def _check_length(length: int) -> None:
+    if length > _LONGEST:
+        raise Fault("RequestEntityTooLarge", f"The request is longer than {_LONGEST} bytes.", 413)
 
 
 def _action(environ: Environ, body: bytes) -> str:
