@@ -50,6 +50,7 @@ def test_a_malformed_id_is_told_from_one_that_nothing_has(
     [
         ("describe_volumes", {"VolumeIds": [f"vol-{GONE}"]}, "InvalidVolume.NotFound"),
         ("describe_snapshots", {"SnapshotIds": [f"snap-{GONE}"]}, "InvalidSnapshot.NotFound"),
+        ("describe_security_groups", {"GroupIds": [f"sg-{GONE}"]}, "InvalidGroup.NotFound"),
         ("describe_vpcs", {"VpcIds": [f"vpc-{GONE}"]}, "InvalidVpcID.NotFound"),
         ("describe_key_pairs", {"KeyNames": ["nobodys"]}, "InvalidKeyPair.NotFound"),
     ],

@@ -128,10 +128,18 @@ def test_a_service_that_is_not_there_at_all_is_refused_by_name(
         ("cloudwatch", "list_metrics", {}),
         ("kms", "list_keys", {}),
         ("ce", "get_cost_and_usage", {"TimePeriod": {"Start": "a", "End": "b"}, "Granularity": "DAILY", "Metrics": []}),
+        ("ec2", "create_internet_gateway", {}),
+        ("ec2", "create_transit_gateway", {}),
+        ("ec2", "create_vpc_endpoint", {"VpcId": "vpc-0123456789abcdef0", "ServiceName": "com.amazonaws.us-east-1.s3"}),
+        ("ec2", "allocate_hosts", {"AvailabilityZone": "us-east-1a", "InstanceType": "m5.large", "Quantity": 1}),
+        ("ec2", "request_spot_fleet", {"SpotFleetRequestConfig": {"IamFleetRole": "r", "TargetCapacity": 1}}),
+        ("iam", "create_saml_provider", {"Name": "x", "SAMLMetadataDocument": "x" * 1000}),
+        ("iam", "create_service_linked_role", {"AWSServiceName": "spot.amazonaws.com"}),
+        ("iam", "generate_credential_report", {}),
         ("ssm", "send_command", {"DocumentName": "AWS-RunShellScript", "InstanceIds": ["i-0123456789abcdef0"]}),
     ],
 )
-def test_nothing_is_made_up_by_services_that_are_not_the_clouds_own(
+def test_nothing_is_made_up_by_what_the_cloud_does_not_have(
     cloud: Cloud, service: str, method: str, request_: dict[str, Any]
 ) -> None:
     with pytest.raises(ClientError, match="is not supported by the local cloud"):

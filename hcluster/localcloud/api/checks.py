@@ -29,6 +29,14 @@ _IDS = {
 _DIGITS = r"-(?:[0-9a-f]{8}|[0-9a-f]{17})"
 _NAMES = re.compile(r"<code>([^<]+)</code>")
 _OWN = "aws:"
+_DESCRIBED = {
+    "DescribeKeyPairs": ("KeyNames", "key_pairs", "InvalidKeyPair.NotFound", "key pair"),
+    "DescribeSecurityGroups": ("GroupIds", "groups", "InvalidGroup.NotFound", "security group"),
+    "DescribeSnapshots": ("SnapshotIds", "snapshots", "InvalidSnapshot.NotFound", "snapshot"),
+    "DescribeVolumes": ("VolumeIds", "volumes", "InvalidVolume.NotFound", "volume"),
+    "DescribeVpcs": ("VpcIds", "vpcs", "InvalidVpcID.NotFound", "vpc ID"),
+}
+"""By action: the parameter with ids, the backend's records, the code and the kind of what is missing."""
 
 
 def demand_ids(request: Mapping[str, Any]) -> None:
@@ -92,15 +100,11 @@ class Checks(EC2Response):  # type: ignore[misc]
 
     def _demand_known(self, request: Mapping[str, Any]) -> None:
         """Raise Fault for ids of a description that nothing has. Moto tells them as Python writes a set, or not."""
-        backend, action = self.ec2_backend, self._get_action()
-        known: dict[str, tuple[str, Any, str, str]] = {
-            "DescribeVolumes": ("VolumeIds", backend.volumes, "InvalidVolume.NotFound", "volume"),
-            "DescribeSnapshots": ("SnapshotIds", backend.snapshots, "InvalidSnapshot.NotFound", "snapshot"),
-            "DescribeKeyPairs": ("KeyNames", backend.key_pairs, "InvalidKeyPair.NotFound", "key pair"),
-            "DescribeVpcs": ("VpcIds", backend.vpcs, "InvalidVpcID.NotFound", "vpc ID"),
-        }
-        if action not in known:
+        if self._get_action() not in _DESCRIBED:
             return
-        name, there, code, kind = known[action]
+        name, records, code, kind = _DESCRIBED[self._get_action()]
+        there = getattr(self.ec2_backend, records)
+        if records == "groups":  # by VPC
+            there = {group_id for groups in there.values() for group_id in groups}
         if missing := [str(one) for one in request.get(name) or () if one not in there]:
             raise Fault(code, f"The {kind} '{', '.join(missing)}' does not exist.")

@@ -31,6 +31,17 @@ SERVICES = frozenset(
     ("ec2", "ec2-instance-connect", "events", "iam", "pricing", "s3", "servicequotas", "sqs", "ssm", "sts")
 )
 """Signing names of the services that there are. Moto has two hundred more, which would make their answers up."""
+_ABSENT = {
+    "ec2": re.compile(
+        r"(?!Describe|Get|Search)[A-Za-z]*?(Gateways?|TransitGateway[A-Za-z]*|VpnConnection[A-Za-z]*|VpcPeeringConnection|"
+        r"VpcEndpoints?|FlowLogs|ManagedPrefixList|Hosts|SpotFleet[A-Za-z]*)"
+    ),
+    "iam": re.compile(
+        r"(?!List)[A-Za-z]+?(SAMLProvider|MFADevice|ServiceLinkedRole|CredentialReport|(?<!Get)AccountPasswordPolicy)"
+    ),
+    "ssm": re.compile(r"(?![A-Za-z]*Parameter).*"),
+}
+"""What moto would note down though nothing comes of it: networks beside the VPC, hosts, other ways to sign in."""
 _CODES = {"json": "UnknownOperationException", "rest-json": "UnknownOperationException", "s3": "NotImplemented"}
 _OURS, _MOTOS = "/hcluster/localcloud/", "/moto/"
 
@@ -100,8 +111,9 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 
 def demand_service(environ: Environ, service: str) -> None:
-    """Raise Fault for what is not there: other services, and of Systems Manager all but its parameters."""
-    if service not in SERVICES or (service == "ssm" and "Parameter" not in operation(environ, service)):
+    """Raise Fault for what is not there: other services, and what these do not do here."""
+    absent = _ABSENT.get(service)
+    if service not in SERVICES or (absent is not None and absent.fullmatch(operation(environ, service))):
         raise refusal(environ, service)
 
 
