@@ -37,6 +37,9 @@ def _refused(call: Any, **request: Any) -> tuple[str, str]:
         ("delete_volume", {"VolumeId": f"i-{GONE}"}, "InvalidVolumeID.Malformed"),
         ("describe_snapshots", {"SnapshotIds": ["foo"]}, "InvalidSnapshotID.Malformed"),
         ("delete_network_interface", {"NetworkInterfaceId": "foo"}, "InvalidNetworkInterfaceId.Malformed"),
+        ("delete_security_group", {"GroupId": "foo"}, "InvalidGroupId.Malformed"),
+        ("describe_security_groups", {"GroupIds": ["foo"]}, "InvalidGroupId.Malformed"),
+        ("run_instances", RUN | {"SecurityGroupIds": ["foo"]}, "InvalidGroupId.Malformed"),
     ],
 )
 def test_a_malformed_id_is_told_from_one_that_nothing_has(
@@ -60,6 +63,13 @@ def test_what_is_missing_is_named(cloud: Cloud, method: str, request_: dict[str,
     assert found == code
     (missing,) = next(iter(request_.values()))
     assert f"'{missing}' does not exist" in message
+
+
+def test_a_zone_that_is_not_there_is_invalid(cloud: Cloud) -> None:
+    ec2 = cloud.client("ec2")
+    assert len(ec2.describe_availability_zones(ZoneNames=["us-east-1a"])["AvailabilityZones"]) == 1
+    code, message = _refused(ec2.describe_availability_zones, ZoneNames=["us-east-1a", "us-east-1x"])
+    assert (code, message) == ("InvalidParameterValue", "Invalid availability zone: [us-east-1x]")
 
 
 @pytest.mark.parametrize(

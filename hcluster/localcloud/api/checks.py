@@ -25,6 +25,7 @@ _IDS = {
     "VolumeId": ("vol", "InvalidVolumeID.Malformed"),
     "SnapshotId": ("snap", "InvalidSnapshotID.Malformed"),
     "NetworkInterfaceId": ("eni", "InvalidNetworkInterfaceId.Malformed"),
+    "SecurityGroupId": ("sg", "InvalidGroupId.Malformed"),
 }
 _DIGITS = r"-(?:[0-9a-f]{8}|[0-9a-f]{17})"
 _NAMES = re.compile(r"<code>([^<]+)</code>")
@@ -90,6 +91,8 @@ class Checks(EC2Response):  # type: ignore[misc]
         super()._authenticate_and_authorize_normal_action(resource)
         request = dict(self.params)
         demand_ids(request)
+        if "SecurityGroup" in self._get_action():  # elsewhere it is a placement group's
+            demand_ids({"SecurityGroupId": request.get("GroupId"), "SecurityGroupIds": request.get("GroupIds")})
         demand_filters(self._get_action(), request.get("Filters") or request.get("Filter") or ())
         demand_tags(request.get("Tags") or ())
         for specification in request.get("TagSpecifications") or ():
@@ -100,6 +103,10 @@ class Checks(EC2Response):  # type: ignore[misc]
 
     def _demand_known(self, request: Mapping[str, Any]) -> None:
         """Raise Fault for ids of a description that nothing has. Moto tells them as Python writes a set, or not."""
+        if self._get_action() == "DescribeAvailabilityZones":
+            zones = {zone.name for zone in self.ec2_backend.describe_availability_zones()}
+            if unknown := [str(one) for one in request.get("ZoneNames") or () if one not in zones]:
+                raise Fault("InvalidParameterValue", f"Invalid availability zone: [{', '.join(unknown)}]")
         if self._get_action() not in _DESCRIBED:
             return
         name, records, code, kind = _DESCRIBED[self._get_action()]
