@@ -63,6 +63,20 @@ def test_an_image_that_the_disk_cannot_keep_has_failed_and_its_instance_runs_on(
     assert cloud.describe(ids[0])["State"]["Name"] == "running"
 
 
+def test_an_image_that_was_not_told_before_a_kill_has_failed_and_leaves_no_layer(tmp_path: Path) -> None:
+    machines = FakeMachines()
+    with running_cloud(tmp_path, machines) as cloud:
+        image = cloud.client("ec2").create_image(InstanceId=cloud.run(1)[0], Name="late", NoReboot=True)["ImageId"]
+        until(lambda: image in machines.layers, "the layer is made")
+        until(lambda: cloud.server._backend.amis[image].state == "available", "the image is told")
+        cloud.server._backend.amis[image].state = "pending"
+        cloud.server.save()
+    with running_cloud(tmp_path, machines) as cloud:
+        cloud.server.resume()
+        assert cloud.client("ec2").describe_images(ImageIds=[image])["Images"][0]["State"] == "failed"
+        until(lambda: image not in machines.layers, "its layer is gone")
+
+
 def test_a_machine_that_died_is_seen(cloud: Cloud) -> None:
     ids = cloud.run(1)
     cloud.machines.kill(ids[0])

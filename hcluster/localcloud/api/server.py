@@ -172,6 +172,8 @@ class ApiServer:
             for image in list(self._backend.amis.values()):
                 if image.state == "pending":
                     image.state = "failed"
+                    # Its layer may have been made just before the end.
+                    self._lifecycle.discard(image.id)
             self.controls.resume()
             self._control_changed()
 
