@@ -19,6 +19,8 @@ from hcluster.localcloud.api.skew import SKEW, skewed
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
+WEEK = 7 * 24 * 3600
+"""The longest life of a presigned URL, in seconds."""
 UNSIGNED = "UNSIGNED-PAYLOAD"
 _EMPTY = hashlib.sha256().hexdigest()
 
@@ -167,8 +169,13 @@ def _check_time(signed: Signed, now: datetime) -> None:
         raise Fault("IncompleteSignature", "The request carries no valid X-Amz-Date.") from error
     age = (now - made).total_seconds()
     if signed.presigned_for:
+        if not 0 <= signed.presigned_for <= WEEK:
+            text = "X-Amz-Expires must be less than a week (in seconds) and non-negative; 604800 is the most"
+            raise Fault("AuthorizationQueryParametersError", text)
         if age > signed.presigned_for:
             raise Fault("AccessDenied", "Request has expired", 403)
+        if -age > SKEW:
+            raise Fault("AccessDenied", "Request is not yet valid", 403)
     elif abs(age) > SKEW:
         raise skewed(signed.service.lower(), made, now)
 
