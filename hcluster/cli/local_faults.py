@@ -171,7 +171,7 @@ def throttle(
     ctx: typer.Context,
     action: Annotated[str, typer.Argument(metavar="[ACTION]", help="ec2:RunInstances, s3:Get*, ec2:*, *")] = "",
     rate: Annotated[
-        float, typer.Option("--rate", min=0, max=1_000_000, help="Requests a second, for each action by itself.")
+        float, typer.Option("--rate", min=0, max=1_000_000, help="Requests a second, for each action.")
     ] = 1,
     burst: Annotated[float, typer.Option("--burst", min=0, help="Requests at once before that.")] = 1,
     as_aws: Annotated[bool, typer.Option("--as-aws", help="All of EC2, by the limits that AWS documents.")] = False,
