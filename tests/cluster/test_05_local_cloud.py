@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,30 @@ def test_stop_leaves_nothing_on_the_machine_and_start_brings_back_what_ran(other
     _local("start")
     _runs(other, node)
     assert other.client("s3").get_object(Bucket="kept", Key="a")["Body"].read() == b"kept"
+
+
+def test_two_starts_at_once_make_one_cloud(other: Cloud, node: str) -> None:
+    _local("stop")
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: _local("start"), range(2))
+    assert one["state"] == two["state"] == "running"
+    assert one["pid"] == two["pid"]
+    state = derive(NAME, STATE).folder.parent.parent
+    assert len([line for line in _processes() if f"--name {NAME} --state {state} " in line]) == 1
+    _runs(other, node)
+
+
+def _processes() -> list[str]:
+    """Command lines of the daemons that run."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if "hcluster.localcloud.daemon" in line:
+            found.append(line)
+    return found
 
 
 def test_what_a_killed_daemon_leaves_is_removed_by_the_next_start(other: Cloud, node: str) -> None:
