@@ -31,7 +31,8 @@ def test_subnets_tell_their_free_addresses_and_their_way_to_s3(world: World) -> 
     subnets = world.vpc()[2]
     facts = world.account.subnets(subnets)
     assert {one.id for one in facts} == set(subnets)
-    assert all(one.free_addresses > 5 and one.way_out for one in facts)
+    assert all(one.way_out for one in facts)
+    assert all(one.free_addresses > 1000 for one in facts if one.id in world.places())
     assert {one.id: one.zone for one in facts} == world.compute.subnet_zones(subnets)
     assert world.account.subnets([]) == []
     with pytest.raises(NotFoundError):

@@ -257,7 +257,7 @@ def test_what_the_metadata_service_shows(cloud: Cloud) -> None:
         headers = {"X-aws-ec2-metadata-token": imds.token()}
         for missing in ("spot/instance-action", "iam/info", "public-keys/0/openssh-key", "no/such/thing"):
             assert imds.request("GET", f"/latest/meta-data/{missing}", headers)[0] == 404
-        cloud.server.notify_spot(instance, '{"action": "terminate", "time": "2026-01-01T00:00:00Z"}')
+        cloud.server._metadata.notices[instance] = '{"action": "terminate", "time": "2026-01-01T00:00:00Z"}'
         assert json.loads(imds.get("meta-data/spot/instance-action"))["action"] == "terminate"
         cloud.client("ec2").modify_instance_metadata_options(InstanceId=instance, HttpEndpoint="disabled")
         assert imds.request("PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": "9"})[0] == 403

@@ -119,17 +119,6 @@ class InstanceIndex:
         found = [view for view in views if all(_passes(view, name, wanted) for name, wanted in filters.items())]
         return sorted(found, key=lambda view: view.number)
 
-    def warm(self, most: int) -> bool:
-        """Write up to ``most`` instances ahead; whether more are left."""
-        self.refresh()
-        for view in self._views.values():
-            if view.text is None:
-                if not most:
-                    return True
-                self.text(view)
-                most -= 1
-        return False
-
     def _candidates(self, filters: Mapping[str, Values], past: Mapping[str, View | None]) -> Iterable[View]:
         """The views among which those must be that pass."""
         smallest: dict[str, None] | None = None

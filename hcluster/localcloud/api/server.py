@@ -190,14 +190,6 @@ class ApiServer:
         """Whether events about it make sense: what a launch took back was never there."""
         return instance_id in self._backend.by_id
 
-    def notify_spot(self, instance_id: str, action: str | None) -> None:
-        """Show ``action`` (JSON) at the instance's ``spot/instance-action``, or nothing any more."""
-        with self._lock:
-            if action is None:
-                self._metadata.notices.pop(instance_id, None)
-            else:
-                self._metadata.notices[instance_id] = action
-
     def counts(self) -> dict[str, int]:
         """Instances by state, for the daemon's status."""
         found: dict[str, int] = {}
