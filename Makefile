@@ -49,7 +49,8 @@ check: install ## Static checks and fast tests only
 	@shellcheck $$(git ls-files '*.sh' .ci/run)
 	@puppet parser validate puppet
 	@puppet-lint --fail-on-warnings puppet
-	@$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --cov
+	@$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --cov --cov-report=
+	@echo "coverage: $$($(BIN)/coverage report --format=total) % (by file: .venv/bin/coverage report)"
 
 contract-aws: .venv/.synced ## The contract suite on a real account: PROFILE=name [REGION=name] [YES=1]; tells its cost first
 	@if [ -z "$(PROFILE)" ]; then echo "contract-aws: name a profile: make contract-aws PROFILE=name [REGION=name]" >&2; exit 2; fi

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from hcluster.aws.session import AwsSession
+from hcluster.model import names
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HCLUSTER = Path(sys.executable).parent / "hcluster"
@@ -44,6 +45,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(item.fspath).parent == Path(__file__).parent:
             item.add_marker(pytest.mark.cluster)
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note a failure where fixtures can see it."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
 
 
 @dataclass
@@ -154,6 +166,25 @@ class Cloud:
         """A boto3 client."""
         return AwsSession(f"hcluster-{self.name}", self.aws, "us-east-1").client(service)
 
+    def clusters(self) -> set[tuple[str, str]]:
+        """(name, team) of all clusters that have nodes."""
+        pages = (
+            self.client("ec2")
+            .get_paginator("describe_instances")
+            .paginate(Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}])
+        )
+        tags = [
+            {tag["Key"]: tag["Value"] for tag in node.get("Tags", [])}
+            for page in pages
+            for reservation in page["Reservations"]
+            for node in reservation["Instances"]
+        ]
+        return {
+            (tag[names.TAG_CLUSTER], tag[names.TAG_TEAM])
+            for tag in tags
+            if tag.get(names.TAG_CLUSTER, names.PLATFORM_CLUSTER) != names.PLATFORM_CLUSTER
+        }
+
     def inventory(self) -> dict[str, list[str]]:
         """Ids of everything that costs money or blocks a name, sorted."""
         client = self.client("ec2")
@@ -167,6 +198,20 @@ class Cloud:
             ids = ("InstanceId", "NetworkInterfaceId", "LaunchTemplateId", "GroupId", "VolumeId")
             found[what] = sorted(next(str(item[name]) for name in ids if name in item) for item in items)
         return found
+
+
+@pytest.fixture(autouse=True)
+def _failures_stay_single(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a failed test started goes, so that the tests after it find what they expect."""
+    if not {"cloud", "hcluster"} <= set(request.fixturenames):
+        yield
+        return
+    cloud, hcluster = request.getfixturevalue("cloud"), request.getfixturevalue("hcluster")
+    before = cloud.clusters()
+    yield
+    if request.node.stash.get(FAILED, False):
+        for name, team in sorted(cloud.clusters() - before):
+            hcluster("down", name, "--yes", team=team)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,12 @@ from hcluster.plan.nodes import expires_at
 
 
 def test_a_node_ends_itself_when_its_lifetime_is_over() -> None:
-    assert command(1_000_600, 1_000_000.0)[-3:] == ["--on-active=600", "/usr/local/bin/hcluster-node", "expire"]
+    assert command(1_000_600, 1_000_000.0)[-4:] == [
+        "--on-active=600",
+        "--timer-property=AccuracySec=1s",
+        "/usr/local/bin/hcluster-node",
+        "expire",
+    ]
 
 
 def test_a_node_that_boots_too_late_ends_at_once() -> None:
