@@ -31,7 +31,7 @@ def flow(ctx: typer.Context) -> Iterator[Context]:
 
     context = wire.context(state_of(ctx))
     with reporter() as report:
-        yield replace(context, report=report)
+        yield replace(context, report=report, command=ctx.command_path)
 
 
 def moment(context: Context) -> datetime:

@@ -25,3 +25,5 @@ class Context:
     catalog: Catalog
     clock: Clock
     report: Report = silent
+    command: str = ""
+    """The verb that the caller used, such as `hcluster up`; written down with what it did."""

@@ -52,6 +52,16 @@ def checkin_key(cluster: str, instance: str, phase: str) -> str:
     return f"{checkins_prefix(cluster)}{instance}/{phase}"
 
 
+def events_prefix(cluster: str) -> str:
+    """Below it lie the notes of what was done to a cluster; they outlive it."""
+    return f"clusters/{cluster}/events/"
+
+
+def event_key(cluster: str, moment: str) -> str:
+    """One note; ``moment`` sorts by time."""
+    return f"{events_prefix(cluster)}{moment}.json"
+
+
 def registry_key(cluster: str, launch: str) -> str:
     """The row of ``hcluster.clusters`` of one launch."""
     return f"registry/clusters/{cluster}-{launch}.json"
