@@ -10,6 +10,7 @@ from hcluster.errors import DeadlineError, DeniedError, HclusterError, NotFoundE
 from hcluster.flows.context import Context
 from hcluster.flows.gather import gather
 from hcluster.flows.records import Claim, mark_ending, read_claim
+from hcluster.flows.timeline import node_details, note
 from hcluster.flows.waiting import POLL_SECONDS, platform_tag, wait_gone
 from hcluster.model import names
 from hcluster.model.events import Progress
@@ -56,12 +57,18 @@ def down(ctx: Context, name: str, *, timeout: float = 300) -> DownResult:
     earlier = read_claim(ctx.store, name)
     _own(ctx, name, found, earlier[0] if earlier else None)
     held = mark_ending(ctx.store, name) if earlier else None
-    removed = Removed(0, 0, 0, 0)
+    checkins = ctx.checkins.listed(name) if held else {}
+    before, removed = list(found), Removed(0, 0, 0, 0)
     end = ctx.clock.now() + timeout
     while _still_ours(ctx, name, held):
         removed = removed.plus(remove(ctx, tags, found))
         left = ctx.compute.inventory(tags)
         if not any(left[kind] for kind in KINDS):
+            if held:
+                # What nodes are known by goes in a moment: this note is where it is kept.
+                own = [node for node in before if node.tags.get(names.TAG_LAUNCH) == held.launch]
+                told = {"launch": held.launch, "nodes": node_details(own, checkins)}
+                note(ctx, name, "down", f"{removed.terminated} nodes ended", told)
             _forget(ctx, name, held)
             break
         if ctx.clock.now() > end:

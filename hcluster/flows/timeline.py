@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from hcluster.errors import HclusterError
 from hcluster.flows.context import Context
 from hcluster.model import names
 from hcluster.model.events import Progress
+from hcluster.model.node import CheckIn, Instance
 
 KEPT_NOTES = 500
 """Of one cluster's name; with each note beyond that the oldest ones go."""
@@ -49,3 +50,23 @@ def _forget_oldest(ctx: Context, cluster: str) -> None:
     keys = sorted(key for key, _ in ctx.store.list(names.events_prefix(cluster)))
     for key in keys[:-KEPT_NOTES][:FORGOTTEN_AT_ONCE]:
         ctx.store.delete(key)
+
+
+def node_details(
+    nodes: Sequence[Instance], checkins: Mapping[str, Mapping[str, CheckIn]] | None = None
+) -> list[dict[str, object]]:
+    """What a note keeps of nodes: EC2 forgets ended ones after about an hour, and `down` their check-ins. Pure."""
+    return [
+        {
+            "id": node.id,
+            "group": node.tags.get(names.TAG_GROUP, ""),
+            "type": node.type,
+            "market": node.market,
+            "zone": node.zone,
+            "launched": node.launched.isoformat(),
+            "state": node.state,
+            "reason": node.reason,
+            "phases": {phase: one.at.isoformat() for phase, one in ((checkins or {}).get(node.id) or {}).items()},
+        }
+        for node in nodes
+    ]

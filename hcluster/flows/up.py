@@ -23,6 +23,7 @@ from hcluster.flows.records import (
     read_platform,
 )
 from hcluster.flows.registry import grown_row, ready_row
+from hcluster.flows.timeline import node_details, note
 from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
 from hcluster.model import names
 from hcluster.model.events import Progress
@@ -73,6 +74,7 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
         )
         return _bring_up(ctx, spec, record, ground, held, memory, timeout)
     except HclusterError as cause:
+        note(ctx, spec.name, "failed", cause.message, {"launch": held.launch, "reference": cause.reference})
         _explain(ctx, spec.name, cause)
         raise
 
@@ -113,6 +115,7 @@ def _claim(ctx: Context, spec: ClusterSpec) -> Claim:
         if expired(earlier[0], now):
             ctx.report(Progress("lifetime", f"the lifetime of launch {earlier[0].launch} is over", state="ok"))
             close(ctx, earlier[0])
+            note(ctx, spec.name, "expired", "its lifetime was over", {"launch": earlier[0].launch})
         else:
             _say_changes(ctx, ClusterSpec.from_json(json.dumps(earlier[0].spec)), spec)
     held = claim(ctx.store, wanted)
@@ -158,6 +161,10 @@ def _bring_up(
     alive = _to_keep(ctx, held, known, told(config, ground.release))
     plans = group_plans(spec, alive, known, interface)
     demand_claim(ctx.store, held)
+    missing = {plan.group: plan.missing for plan in plans if plan.missing}
+    if missing:
+        # Before the call, so that it is known also when this process does not live to see the answer.
+        note(ctx, spec.name, "launch", _counted(missing), _launch_detail(ground, missing, known))
     try:
         instances = launch(ctx, ground, plans, config)
     except HclusterError:
@@ -168,7 +175,10 @@ def _bring_up(
     wait_ready(ctx, spec.name, instances, timeout=timeout)
     demand_claim(ctx.store, held)
     view = show(ctx, spec.name)
-    _register(ctx, held, view, ground)
+    first = _register(ctx, held, view, ground)
+    if missing or first:
+        took = round(ctx.clock.now() - held.created) if first else None
+        note(ctx, spec.name, "ready", f"{len(instances)} nodes ready", {"launch": held.launch, "seconds": took})
     ctx.report(Progress("nodes", f"{len(instances)} nodes ready", len(instances), len(instances), "ok"))
     return view
 
@@ -234,6 +244,7 @@ def _to_keep(ctx: Context, held: Claim, known: Sequence[Instance], now_told: str
     doomed = [node for node in alive if node.id in failed]
     if doomed:
         ctx.report(Progress("replace", f"replacing {len(doomed)} nodes"))
+        note(ctx, cluster, "replace", f"{len(doomed)} nodes", {"launch": held.launch, "nodes": node_details(doomed)})
         ctx.compute.terminate([node.id for node in doomed])
         wait_gone(ctx, doomed)
         ctx.report(Progress("replace", f"{len(doomed)} nodes ended, to be replaced", state="ok"))
@@ -254,17 +265,40 @@ def _was_ready(ctx: Context, held: Claim) -> bool:
     return True
 
 
-def _register(ctx: Context, held: Claim, view: ClusterView, ground: Ground) -> None:
-    """Write the launch's record and its row of ``hcluster.clusters``; what the first ``up`` wrote of it stays true."""
+def _counted(missing: Mapping[str, int]) -> str:
+    """Such as "1 master, 2 core". Pure."""
+    return ", ".join(f"{count} {group}" for group, count in missing.items())
+
+
+def _launch_detail(ground: Ground, missing: Mapping[str, int], known: Sequence[Instance]) -> dict[str, object]:
+    """What a note of a launch holds; the nodes that ended before it are known to EC2 for about an hour only. Pure."""
+    lost = [node for node in known if not node.alive and node.tags.get(names.TAG_LAUNCH) == ground.launch]
+    return {
+        "launch": ground.launch,
+        "nodes_wanted": dict(missing),
+        "image": ground.image,
+        "release": ground.release,
+        "nodes": node_details(lost),
+    }
+
+
+def _register(ctx: Context, held: Claim, view: ClusterView, ground: Ground) -> bool:
+    """Write the launch's record and its row of ``hcluster.clusters``; what the first ``up`` wrote of it stays true.
+
+    Returns whether this was the first.
+    """
     row = ready_row(held, view, image=ground.image, release=ground.release, now=ctx.clock.now())
+    first = True
     with suppress(NotFoundError):
         row = grown_row(ctx.store.get(names.launch_key(held.cluster, held.launch))[0], row)
+        first = False
     gather(
         [
             lambda: ctx.store.put(names.launch_key(held.cluster, held.launch), row),
             lambda: ctx.store.put(names.registry_key(held.cluster, held.launch), row),
         ]
     )
+    return first
 
 
 def _explain(ctx: Context, name: str, cause: HclusterError) -> None:
