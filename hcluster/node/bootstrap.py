@@ -258,19 +258,3 @@ def expire(imds: Imds | None = None, paths: Paths | None = None) -> int:
         # Whatever went wrong before: what nobody asked to keep must not go on to cost.
         subprocess.run(["systemctl", "poweroff"], check=False, timeout=60)
     return code
-
-
-def converge(imds: Imds | None = None, paths: Paths | None = None) -> int:
-    """Apply the pinned release again, fetched and verified anew; 0 or 1."""
-    imds, paths = imds or Imds(), paths or Paths()
-    try:
-        identity = imds.identity()
-        user_data = UserData.parse(identity.user_data)
-        bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
-        prepare(user_data, identity, bucket, Marks(), paths)
-        code = release.apply(paths.base / "release", user_data.role, paths.log / "puppet.log")
-    except HclusterError as cause:
-        print(f"hcluster: {cause.message}\n{cause.context}", file=sys.stderr, flush=True)
-        return 1
-    write(paths.var / "converged", json.dumps({"at": time.time(), "puppet_exit": code}) + "\n")
-    return 0

@@ -25,7 +25,7 @@ def _bootstrap(_words: list[str]) -> int:
 
 
 def _converge(_words: list[str]) -> int:
-    from hcluster.node.bootstrap import converge
+    from hcluster.node.converge import converge
 
     return converge()
 

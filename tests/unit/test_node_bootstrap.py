@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import json
 import subprocess
 import tarfile
-from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from hcluster.errors import DeniedError, IntegrityError, NodeFailedError, NotFoundError, UnreachableError
+from hcluster.errors import DeniedError, IntegrityError, NodeFailedError, UnreachableError
 from hcluster.model.user_data import UserData
 from hcluster.node import bootstrap as program
 from hcluster.node import health, lifetime, release
@@ -21,66 +18,13 @@ from hcluster.node.bootstrap import (
     REPORTED,
     Paths,
     bootstrap,
-    converge,
     expire,
     host_keys,
     make_secret,
     run_scripts,
 )
-from hcluster.node.imds import Identity, Imds
-
-SHARED: dict[str, object] = {
-    "master_host": "ip-10-64-16-5.ec2.internal",
-    "metastore_uri": "thrift://ip-10-64-16-4.ec2.internal:9083",
-    "workers": 2,
-    "core_nodes": 2,
-    "worker_memory_mib": 8192,
-    "data_dirs": ["/var/lib/hadoop"],
-    "site": {"core-site": {"io.file.buffer.size": "65536"}},
-    "team": "analytics",
-    "bootstrap": [],
-}
-
-
-def release_body() -> bytes:
-    out = io.BytesIO()
-    with gzip.GzipFile(fileobj=out, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
-        member = tarfile.TarInfo("manifests/site.pp")
-        text = b'include "role::x"\n'
-        member.size = len(text)
-        archive.addfile(member, io.BytesIO(text))
-    return out.getvalue()
-
-
-class Objects:
-    """Stands for the bucket; keeps what the node wrote."""
-
-    def __init__(self, objects: Mapping[str, bytes]) -> None:
-        self.objects = dict(objects)
-        self.checkins: dict[str, dict[str, object]] = {}
-
-    def fetch(self, key: str, sha256: str) -> bytes:
-        if key not in self.objects:
-            raise NotFoundError(f"{key} does not exist")
-        body = self.objects[key]
-        if hashlib.sha256(body).hexdigest() != sha256:
-            raise IntegrityError(f"{key} has another digest")
-        return body
-
-    def check_in(self, cluster: str, instance: str, phase: str, body: Mapping[str, object]) -> None:
-        # Through JSON, as the real one: what cannot be written must fail here too.
-        self.checkins[phase] = json.loads(json.dumps(body)) | {"cluster": cluster, "instance": instance}
-
-
-class FixedImds:
-    def __init__(self, user_data: str, fault: Exception | None = None) -> None:
-        self.user_data = user_data
-        self.fault = fault
-
-    def identity(self, deadline_seconds: float = 60) -> Identity:
-        if self.fault:
-            raise self.fault
-        return Identity("i-0abc", "m5.large", "10.64.16.5", "ip-10-64-16-5.ec2.internal", "us-east-1a", self.user_data)
+from hcluster.node.imds import Imds
+from tests.unit.node_world import SHARED, FixedImds, Objects, release_body, user_data
 
 
 @pytest.fixture
@@ -92,25 +36,6 @@ def paths(tmp_path: Path) -> Paths:
     (tmp_path / "console").touch()
     folders = (tmp_path / name for name in ("etc", "opt", "var", "log", "ssh", "console"))
     return Paths(*folders)
-
-
-def user_data(shared: Mapping[str, object] = SHARED, role: str = "core") -> tuple[UserData, Objects]:
-    config, body = json.dumps(shared).encode(), release_body()
-    value = UserData(
-        platform="demo",
-        cluster="flights",
-        group=role,
-        role=role,
-        launch="l1",
-        region="us-east-1",
-        bucket="b",
-        s3_endpoint="http://10.64.0.1:4566",
-        config_key="config",
-        config_sha256=hashlib.sha256(config).hexdigest(),
-        release_key="release",
-        release_sha256=hashlib.sha256(body).hexdigest(),
-    )
-    return value, Objects({"config": config, "release": body})
 
 
 def run(monkeypatch: pytest.MonkeyPatch, paths: Paths, value: UserData, objects: Objects, puppet: int = 2) -> int:
@@ -324,14 +249,6 @@ def test_a_release_that_writes_outside_its_folder_is_refused(tmp_path: Path) -> 
         release.unpack(out.getvalue(), "cc", tmp_path / "base")
     assert not (tmp_path / "base/escaped").exists()
     assert not (tmp_path / "escaped").exists()
-
-
-def test_converge_applies_again_and_notes_it(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
-    value, objects = user_data()
-    monkeypatch.setattr(program, "Bucket", lambda *_: objects)
-    monkeypatch.setattr(release, "apply", lambda *_: 0)
-    assert converge(cast("Imds", FixedImds(value.render())), paths) == 0
-    assert json.loads((paths.var / "converged").read_text())["puppet_exit"] == 0
 
 
 def test_user_data_without_a_lifetime_stands() -> None:
