@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from hcluster.cli.config import CliState, Output
+from hcluster.cli.naming import by_prefix, takes_a_cluster
 
 
 class Entry(NamedTuple):
@@ -77,12 +78,14 @@ def load(name: str, entry: Entry) -> Any:
 
 
 def _prepare(command: Any) -> None:
-    """Give every command below ``-h``, ``--output`` and ``--platform``, so that these may also stand after its name."""
+    """Give every command below what all have: ``-h``, ``--output`` and ``--platform`` after its name, short names."""
     command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
     if isinstance(command, TyperGroup):
         for inner in command.commands.values():
             _prepare(inner)
         return
+    if takes_a_cluster(command.params):
+        command.invoke = by_prefix(command.invoke)
     taken = {name for parameter in command.params for name in parameter.opts}
     command.params += [option for option in _shared_options() if not taken.intersection(option.opts)]
 

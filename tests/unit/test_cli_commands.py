@@ -9,91 +9,15 @@ from typing import Any
 
 import pytest
 
-from hcluster.cli import app, reach, wire
-from hcluster.cli.config import CliState
+from hcluster.cli import reach
 from hcluster.flows import doctor as flows_doctor
 from hcluster.flows import down as flows_down
 from hcluster.flows import platform as flows_platform
 from hcluster.flows import up as flows_up
-from hcluster.flows.context import Context
 from hcluster.model import names
-from hcluster.model.events import Report, silent
 from hcluster.model.node import Instance
-from hcluster.model.principal import Principal
-from hcluster.spec.load import load_platform
-from hcluster.testing import FakeCloud, NodeScript
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-FLIGHTS = str(EXAMPLES / "flights.yaml")
-
-
-class Cli:
-    """Runs `hcluster …` over one fake cloud."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.script = NodeScript()
-        self.cloud = FakeCloud("hcluster-demo", responder=self.answer, scripts=lambda _node: self.script)
-        self.states: list[CliState] = []
-        self.answers: dict[str, tuple[int, bytes, bytes]] = {}
-        self.out = self.err = ""
-        self._capsys = capsys
-
-    def answer(self, instance: Instance, command: str) -> tuple[int, bytes, bytes]:
-        group = instance.tags[names.TAG_GROUP]
-        return self.answers.get(group, (0, f"{group}: {command}\n".encode(), b""))
-
-    def context(self, state: CliState, report: Report = silent) -> Context:
-        self.states.append(state)
-        cloud = self.cloud
-        return Context(
-            platform=load_platform(EXAMPLES / "platform.yaml"),
-            principal=Principal("jane", "analytics"),
-            compute=cloud.compute,
-            account=cloud.account,
-            images=cloud.images,
-            store=cloud.store,
-            checkins=cloud.checkins,
-            connector=cloud.connector,
-            catalog=cloud.catalog,
-            clock=cloud.clock,
-            report=report,
-        )
-
-    def __call__(self, *arguments: str) -> int:
-        code = app.run(arguments)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    def json(self, *arguments: str) -> Any:
-        assert self(*arguments, "--output", "json") == 0, self.err
-        return json.loads(self.out)
-
-    def prepare(self) -> None:
-        """An image, a release and a platform."""
-        tags = {names.TAG_PLATFORM: "demo", names.TAG_IMAGE_NAME: "hadoop"}
-        self.cloud.images.register("hcluster-hadoop-1", tags)
-        self.cloud.store.ensure_bucket({})
-        self.cloud.store.put(names.channel_key("stable"), b'{"digest": "' + b"d" * 64 + b'"}')
-        self.cloud.store.put(names.release_key("d" * 64), b"release")
-        assert self("platform", "up") == 0, self.err
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
-    found = Cli(capsys)
-    monkeypatch.setattr(wire, "context", found.context)
-    monkeypatch.setenv("HCLUSTER_STATE", str(tmp_path / "state"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    monkeypatch.delenv("HCLUSTER_PLATFORM", raising=False)
-    return found
-
-
-@pytest.fixture
-def ready(cli: Cli) -> Cli:
-    """With cluster `flights` up."""
-    cli.prepare()
-    assert cli("up", FLIGHTS) == 0, cli.err
-    return cli
+from hcluster.testing import NodeScript
+from tests.unit.cli_world import EXAMPLES, FLIGHTS, Cli
 
 
 def test_up_shows_progress_on_stderr_and_the_cluster_on_stdout(ready: Cli) -> None:
@@ -199,7 +123,7 @@ def test_an_unknown_cluster_is_a_failure_with_a_cure(ready: Cli) -> None:
     assert ready("show", "flihgts") == 1
     assert ready.out == ""
     assert ready.err.startswith("error: there is no cluster flihgts on platform demo [no-cluster]")
-    assert "hint: `hcluster list`" in ready.err
+    assert "hint: did you mean flights?\n      `hcluster list`" in ready.err
 
 
 def test_errors_are_json_when_output_is(ready: Cli) -> None:
