@@ -13,6 +13,7 @@ from hcluster.model.account import BucketFacts, SubnetFacts, VcpuQuota
 from hcluster.model.image import Image
 from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import CheckIn, Instance
+from hcluster.model.price import ListPrice, SpotPrice
 from hcluster.model.volume import Volume
 
 
@@ -152,6 +153,17 @@ class Account(Protocol):
 
     def vcpus(self, types: Sequence[str]) -> dict[str, int]:
         """Virtual CPUs of each instance type. Raises NotFoundError for an unknown type."""
+
+
+class Prices(Protocol):
+    """What instances cost; read only."""
+
+    def on_demand(self, types: Sequence[str]) -> dict[str, ListPrice]:
+        """The listed price of each type in the region, as a plain Linux instance; types that the list does not hold,
+        or holds more than once, are left out. No call for no types."""
+
+    def spot(self, types: Sequence[str], zones: Sequence[str]) -> dict[tuple[str, str], SpotPrice]:
+        """The present price of each pool (type, zone); pools that do not exist are left out. No call for none."""
 
 
 class Images(Protocol):

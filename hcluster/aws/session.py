@@ -54,7 +54,7 @@ class AwsSession:
         self._wanted_region = region
         self._lock = threading.RLock()
         self._session: Any = None
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, str], Any] = {}
 
     @property
     def profile(self) -> str:
@@ -99,14 +99,14 @@ class AwsSession:
         """URL that the calls of a service (``ec2``, ``s3``, …) go to."""
         return str(self.client(service).meta.endpoint_url)
 
-    def client(self, service: str) -> Any:
-        """The boto3 client of a service; thread-safe."""
+    def client(self, service: str, region: str = "") -> Any:
+        """The boto3 client of a service; thread-safe. ``region`` is for services that only a few regions have."""
         with self._lock:
-            made = self._clients.get(service)
+            made = self._clients.get((service, region))
             if made is None:
                 with self.call(f"opening {service}"):
-                    made = self._make(service)
-                self._clients[service] = made
+                    made = self._make(service, region)
+                self._clients[service, region] = made
             return made
 
     @contextmanager
@@ -115,8 +115,8 @@ class AwsSession:
         with translate(what, self.whose):
             yield
 
-    def _make(self, service: str) -> Any:
-        session, region = self._opened(), self.region()
+    def _make(self, service: str, region: str) -> Any:
+        session, region = self._opened(), region or self.region()
         config = Config(
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,

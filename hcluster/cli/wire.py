@@ -43,6 +43,7 @@ def context(state: CliState, report: Report = silent) -> Context:
     from hcluster.aws.compute import AwsCompute
     from hcluster.aws.images import AwsImages
     from hcluster.aws.objects import S3ObjectStore
+    from hcluster.aws.prices import AwsPrices
     from hcluster.cli import config
     from hcluster.flows.context import Context
     from hcluster.metastore.registry import MetastoreCatalog
@@ -67,6 +68,7 @@ def context(state: CliState, report: Report = silent) -> Context:
         principal=config.principal(state, lambda: compute.caller()[1]),
         compute=compute,
         account=AwsAccount(aws, clock),
+        prices=AwsPrices(aws, clock),
         images=AwsImages(aws, clock),
         store=store,
         checkins=checkins,

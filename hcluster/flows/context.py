@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hcluster.model.events import Report, silent
 from hcluster.model.principal import Principal
-from hcluster.ports import Account, Catalog, CheckIns, Clock, Compute, Connector, Images, ObjectStore
+from hcluster.ports import Account, Catalog, CheckIns, Clock, Compute, Connector, Images, ObjectStore, Prices
 from hcluster.spec.platform import PlatformSpec
 
 
@@ -18,6 +18,7 @@ class Context:
     principal: Principal
     compute: Compute
     account: Account
+    prices: Prices
     images: Images
     store: ObjectStore
     checkins: CheckIns

@@ -121,12 +121,14 @@ _LOOKS = (
     "NetworkInterfaces",
     "RouteTables",
     "SecurityGroups",
+    "SpotPriceHistory",
     "Subnets",
     "Volumes",
     "Vpcs",
 )
 
 
+_PRICES = ("pricing:GetProducts",)
 _BUCKET_LOOKS = (
     "s3:GetBucketLocation",
     "s3:GetBucketPolicyStatus",
@@ -140,7 +142,7 @@ def _looking(scope: Scope) -> list[Statement]:
     """Look at the account's network and machines, and at one's own rights."""
     own = [scope.iam("user/${aws:username}"), scope.iam("role/*")]
     return [
-        _allow("LookAround", [*_described(*_LOOKS), "servicequotas:GetServiceQuota"], ["*"]),
+        _allow("LookAround", [*_described(*_LOOKS), *_PRICES, "servicequotas:GetServiceQuota"], ["*"]),
         _allow("KnowOneself", ["iam:GetRole", "iam:SimulatePrincipalPolicy"], own),
     ]
 

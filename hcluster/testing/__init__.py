@@ -9,6 +9,7 @@ from hcluster.testing.cloud import FakeCloud
 from hcluster.testing.compute import InMemoryCompute
 from hcluster.testing.images import InMemoryImages
 from hcluster.testing.objects import InMemoryCheckIns, InMemoryObjectStore
+from hcluster.testing.prices import InMemoryPrices
 from hcluster.testing.probes import Crash, CrashPoint
 from hcluster.testing.remote import FakeConnector, FakeRemote
 from hcluster.testing.script import NodeScript
@@ -24,6 +25,7 @@ __all__ = [
     "InMemoryCompute",
     "InMemoryImages",
     "InMemoryObjectStore",
+    "InMemoryPrices",
     "ManualClock",
     "NodeScript",
 ]

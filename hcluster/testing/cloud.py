@@ -10,6 +10,7 @@ from hcluster.testing.clock import ManualClock
 from hcluster.testing.compute import InMemoryCompute
 from hcluster.testing.images import InMemoryImages
 from hcluster.testing.objects import InMemoryCheckIns, InMemoryObjectStore
+from hcluster.testing.prices import InMemoryPrices
 from hcluster.testing.probes import Probe, Probed, no_probe
 from hcluster.testing.remote import FakeConnector, Responder, answers_nothing
 from hcluster.testing.script import Scripts, every_node_gets_ready
@@ -38,6 +39,7 @@ class FakeCloud:
             self.clock, self.images, self.store, scripts=scripts, subnets=subnets, probe=probe
         )
         self.account = InMemoryAccount(self.compute, self.store, probe=probe)
+        self.prices = InMemoryPrices(self.clock, probe=probe)
         self.checkins = InMemoryCheckIns(self.store, probe=probe)
         self.connector = FakeConnector(self.checkins, responder=responder, probe=probe)
         self.catalog = InMemoryCatalog(probe=probe)
@@ -53,4 +55,5 @@ class FakeCloud:
             port.probe = probe
 
     def _ports(self) -> tuple[Probed, ...]:
-        return self.images, self.store, self.compute, self.account, self.checkins, self.connector, self.catalog
+        clouds = (self.images, self.store, self.compute, self.account, self.prices)
+        return *clouds, self.checkins, self.connector, self.catalog

@@ -17,6 +17,7 @@ from hcluster.aws.compute import AwsCompute
 from hcluster.aws.identity import TRUST
 from hcluster.aws.images import AwsImages
 from hcluster.aws.objects import S3ObjectStore
+from hcluster.aws.prices import AwsPrices
 from hcluster.aws.session import AwsSession
 from hcluster.ports import ObjectStore
 from tests.contract.world import World
@@ -109,6 +110,7 @@ class ApiWorld(World):
         self.clock = api.clock
         self.compute = AwsCompute(api.session, api.clock)
         self.account = AwsAccount(api.session, api.clock)
+        self.prices = AwsPrices(api.session, api.clock)
         self.images = AwsImages(api.session, api.clock)
         self.store = S3ObjectStore(api.session, f"bucket-{self.name}", api.clock)
         self.checkins = StoredCheckIns(self.store)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hcluster.model.launch import Disk, FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import Market
-from hcluster.ports import Account, CheckIns, Clock, Compute, Images, ObjectStore
+from hcluster.ports import Account, CheckIns, Clock, Compute, Images, ObjectStore, Prices
 from hcluster.testing import FakeCloud, InMemoryObjectStore
 from hcluster.testing.identity import Profile
 from hcluster.testing.volumes import Volume
@@ -28,6 +28,7 @@ class World(ABC):
 
     compute: Compute
     account: Account
+    prices: Prices
     images: Images
     store: ObjectStore
     checkins: CheckIns
@@ -162,6 +163,7 @@ class MemoryWorld(World):
         self.cloud = FakeCloud(f"bucket-{self.name}", subnets=SUBNETS)
         self.compute = self.cloud.compute
         self.account = self.cloud.account
+        self.prices = self.cloud.prices
         self.images = self.cloud.images
         self.store = self.cloud.store
         self.checkins = self.cloud.checkins

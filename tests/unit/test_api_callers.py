@@ -24,6 +24,7 @@ from hcluster.aws.checkins import StoredCheckIns
 from hcluster.aws.compute import AwsCompute
 from hcluster.aws.images import AwsImages
 from hcluster.aws.objects import S3ObjectStore
+from hcluster.aws.prices import AwsPrices
 from hcluster.aws.session import AwsSession
 from hcluster.errors import DeniedError, HclusterError
 from hcluster.flows import data, doctor, listing, logs, platform, up
@@ -125,6 +126,7 @@ class World:
             principal=Principal("ann", team),
             compute=compute,
             account=AwsAccount(session, clock),
+            prices=AwsPrices(session, clock),
             images=AwsImages(session, clock),
             store=store,
             checkins=checkins,

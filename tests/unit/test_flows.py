@@ -53,6 +53,7 @@ class World:
             principal=Principal(user, team),
             compute=self.cloud.compute,
             account=self.cloud.account,
+            prices=self.cloud.prices,
             images=self.cloud.images,
             store=self.cloud.store,
             checkins=self.cloud.checkins,
