@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from hcluster.spec.base import Policy, Schema, declared_policy
+from hcluster.model.actions import Policy
+from hcluster.spec.base import Schema, declared_policy
 
 S = TypeVar("S", bound=Schema)
 

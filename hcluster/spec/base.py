@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -19,9 +19,7 @@ from pydantic import (
 )
 
 from hcluster.errors import IntegrityError
-
-Policy = Literal["live", "replace-nodes", "refused"]
-"""What a change of a field asks for: nothing but Puppet or later calls, new nodes, or another cluster."""
+from hcluster.model.actions import Policy
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([smhd])")
