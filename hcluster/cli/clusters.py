@@ -10,7 +10,7 @@ import typer
 from hcluster.cli import render
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import confirm, flow, moment, state_of
-from hcluster.errors import HclusterError
+from hcluster.errors import HclusterError, NotFoundError
 
 if TYPE_CHECKING:
     from hcluster.flows.context import Context
@@ -76,7 +76,7 @@ def down(
     """
     from hcluster.flows import down as flows_down
 
-    confirm(f"End cluster {name}? Its HDFS is lost, data in S3 stays.", yes=yes, command=f"hcluster down {name}")
+    name = _surely(ctx, name, yes=yes)
     with flow(ctx) as context:
         try:
             result = flows_down.down(context, name)
@@ -87,6 +87,30 @@ def down(
                 hint=f"continue: `hcluster down {name}`",
             ) from cause
     render.emit(state_of(ctx), result, render.down_text(result))
+
+
+def _surely(ctx: typer.Context, name: str, *, yes: bool) -> str:
+    """The whole name of the cluster to end, once somebody who was told what is lost has agreed."""
+    from hcluster.cli.naming import full_name
+    from hcluster.cli.questions import end_cluster
+    from hcluster.flows import listing
+
+    found = name
+
+    def question() -> str:
+        nonlocal found
+        with flow(ctx) as context:
+            try:
+                view = listing.show(context, name)
+            except NotFoundError as cause:
+                found = full_name(state_of(ctx), name, cause, gone=True)
+                if found == name:
+                    return ""
+                view = listing.show(context, found)
+        return end_cluster(view, moment(context))
+
+    confirm(question, yes=yes, command=f"hcluster down {name}")
+    return found
 
 
 def list_clusters(ctx: typer.Context) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ import typer
 
 from hcluster.cli.config import CliState
 from hcluster.cli.progress import reporter
+from hcluster.cli.render import clean
 from hcluster.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ def moment(context: Context) -> datetime:
     return datetime.fromtimestamp(context.clock.now(), UTC)
 
 
-def confirm(question: str, *, yes: bool, command: str) -> None:
-    """Ask before something is removed, unless ``yes``.
+def confirm(question: str | Callable[[], str], *, yes: bool, command: str) -> None:
+    """Ask before something is lost, unless ``yes``; the answer is no when nothing is typed.
+
+    ``question`` says what will be lost; a function that finds it out is only called when there is somebody to ask, and
+    answers "" when nothing is. ``command`` is the command without ``--yes``.
 
     Raises:
         UsageError: there is nobody to ask.
@@ -50,6 +54,17 @@ def confirm(question: str, *, yes: bool, command: str) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError(
-            "this asks before it removes anything, and there is no terminal to ask on", hint=f"`{command} --yes`"
+            "this asks before anything is lost, and there is no terminal to ask on",
+            hint=f"when you are sure: `{command} --yes`",
+            reference="nobody-to-ask",
         )
-    typer.confirm(question, abort=True, err=True)
+    asked = question if isinstance(question, str) else question()
+    if not asked:
+        return
+    # Not by typer's own: that writes a part of the question to standard output, where only results belong.
+    print(f"{clean(asked)} [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):
+        print(file=sys.stderr)
+    if answer.strip().lower() not in ("y", "yes"):
+        raise typer.Abort

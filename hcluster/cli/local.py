@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from hcluster.cli import local_faults
+from hcluster.cli.flow import confirm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,12 +99,14 @@ def reset(
       hcluster local reset --name demo
       hcluster local reset --name demo --yes
     """
+    from hcluster.cli.questions import delete_cloud
     from hcluster.localcloud import control
 
-    if not yes:
-        typer.confirm(
-            f"Delete the local cloud '{name}' with all its instances, images and objects?", abort=True, err=True
-        )
+    confirm(
+        lambda: delete_cloud(control.status(name, _state())),
+        yes=yes,
+        command="hcluster local reset" + (f" --name {name}" if name != "default" else ""),
+    )
     _show(ctx, output, _with_progress(control.reset, name))
 
 

@@ -40,11 +40,11 @@ def by_prefix(invoke: Callable[[typer.Context], Any]) -> Callable[[typer.Context
     return run
 
 
-def full_name(state: CliState, given: str, cause: NotFoundError, *, whole: bool = False) -> str:
+def full_name(state: CliState, given: str, cause: NotFoundError, *, whole: bool = False, gone: bool = False) -> str:
     """The name of the one cluster that begins with ``given``; it is told on stderr.
 
     ``cause`` said that there is no cluster ``given``. ``whole``: nobody looks at what is done, so that nothing less
-    than a whole name will do.
+    than a whole name will do. ``gone``: a name like no other is taken as it is, for what may have ended before.
 
     Raises:
         NotFoundError: ``cause``, when none begins so.
@@ -60,6 +60,8 @@ def full_name(state: CliState, given: str, cause: NotFoundError, *, whole: bool 
         raise cause from None
     if found.near:
         cause.hint = f"did you mean {found.near}?\n{cause.hint}"
+    if not found.begin and not found.near and gone:
+        return given
     if not found.begin:
         raise cause
     if len(found.begin) > 1:

@@ -83,14 +83,20 @@ def down(
       hcluster platform down
       hcluster platform down --delete-data --yes
     """
+    from hcluster.cli.questions import end_platform
+    from hcluster.errors import NotFoundError
     from hcluster.flows import platform as flows_platform
 
-    question = (
-        "End the platform AND DELETE ITS BUCKET AND VOLUME with all tables?"
-        if delete_data
-        else "End the platform? Data stays."
-    )
-    confirm(question, yes=yes, command="hcluster platform down")
+    def question() -> str:
+        with flow(ctx) as context:
+            try:
+                return end_platform(flows_platform.status(context), delete_data=delete_data)
+            except NotFoundError:
+                # Its record is gone, something of it may be left.
+                return end_platform({"bucket": context.platform.bucket}, delete_data=delete_data)
+
+    command = "hcluster platform down" + " --delete-data" * delete_data
+    confirm(question, yes=yes, command=command)
     with (
         flow(ctx) as context,
         interruptible("`platform down` was interrupted", "continue: run the same command again"),
