@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hcluster.errors import SpecError
+from hcluster.spec import settings
 from hcluster.spec.base import Schema
 from hcluster.spec.cluster import MAX_SCRIPT_BYTES, ClusterSpec
 from hcluster.spec.platform import PlatformSpec
@@ -40,8 +42,10 @@ def load_platform(path: Path) -> PlatformSpec:
     return spec.model_copy(update={"aws": spec.aws.model_copy(update={"directory": str(directory)})})
 
 
-def load_cluster(path: Path, platform: PlatformSpec) -> ClusterSpec:
+def load_cluster(path: Path, platform: PlatformSpec, given: Sequence[str] = ()) -> ClusterSpec:
     """Read and check cluster.yaml over the platform's defaults; bootstrap files are read into the spec.
+
+    ``given`` are settings of the command line (``hcluster.spec.settings``), which win over the file.
 
     Raises:
         SpecError: with everything that is wrong.
@@ -49,7 +53,7 @@ def load_cluster(path: Path, platform: PlatformSpec) -> ClusterSpec:
     own = read(path, _shown(path))
     if not own.value:
         _refuse("cluster", _shown(path), own.found)
-    document = layered(_platform_layer(platform), own)
+    document = settings.over(layered(_platform_layer(platform), own), given, ClusterSpec)
     found = list(document.found)
     found += _read_scripts(document, path.parent)
     spec, wrong = _validated(ClusterSpec, document)

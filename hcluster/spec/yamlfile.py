@@ -94,6 +94,20 @@ def parse(raw: bytes, name: str) -> Document:
     return document
 
 
+def value_of(text: str) -> tuple[object, str]:
+    """(value, what is wrong with it) of YAML on one line, read as in a file; nothing at all is the empty text."""
+    if not text.strip():
+        return "", ""
+    name = "value"
+    # In a mapping of its own, so that it is read by the same rules as a file; on a line below its key, as `a: b` may
+    # not stand beside one.
+    body = "\n  ".join(text.strip().splitlines())
+    document = parse(f"{name}:\n  {body}\n".encode(), name)
+    if document.found:
+        return None, document.found[0].message
+    return document.value[name], ""
+
+
 class _Reader:
     """Turns nodes into values, and notes where each one is."""
 
