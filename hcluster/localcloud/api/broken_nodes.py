@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from hcluster.errors import LocalCloudError, NotFoundError
-from hcluster.localcloud.agenda import Agenda
 from hcluster.localcloud.api import spot
 from hcluster.localcloud.api.effects import Broken
-from hcluster.localcloud.api.rules import Rule, Rules
+from hcluster.localcloud.api.hold import Hold
+from hcluster.localcloud.api.rules import Rule
 from hcluster.localcloud.machines import Machines
 
 _RETIRED = ("Server.ScheduledStop", "Stopped due to scheduled retirement")
@@ -30,22 +28,9 @@ _POLL = 0.05
 class BrokenNodes:
     """Each broken node is a rule until it is undone or the instance stops."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        agenda: Agenda,
-        lock: threading.RLock,
-        backend: Callable[[], Any],
-        machines: Machines,
-        changed: Callable[[], None],
-    ) -> None:
-        """``lock``: the cloud's; ``changed`` is told when records changed."""
-        self._rules = rules
-        self._agenda = agenda
-        self._lock = lock
-        self._backend = backend
+    def __init__(self, hold: Hold, machines: Machines) -> None:
+        self._hold = hold
         self._machines = machines
-        self._changed = changed
         self._heal: set[str] = set()
         """Instances whose partition was undone while they were off: machines heal when they run."""
 
@@ -57,19 +42,19 @@ class BrokenNodes:
         made = []
         for instance_id in instance_ids:
             self._machines.kill(instance_id)
-            with self._lock:
-                instance = self._backend().by_id.get(instance_id)
+            with self._hold.lock:
+                instance = self._hold.backend().by_id.get(instance_id)
                 if instance is None or instance.state != "running":
                     continue
                 if instance.lifecycle == "spot":
-                    request = self._backend().spot_instance_requests.get(instance.spot_instance_request_id)
+                    request = self._hold.backend().spot_instance_requests.get(instance.spot_instance_request_id)
                     if request is not None:
                         request.fate = spot.ENDED["no-capacity"]
-                    self._backend().end(instance, *_RECLAIMED)
+                    self._hold.backend().end(instance, *_RECLAIMED)
                 else:
-                    self._backend().stop_now(instance, *_RETIRED)
-                    made.append(self._rules.add(Broken(instance_id, "killed"), by))
-                self._changed()
+                    self._hold.backend().stop_now(instance, *_RETIRED)
+                    made.append(self._hold.rules.add(Broken(instance_id, "killed"), by))
+                self._hold.changed()
         return made
 
     def freeze(self, instance_ids: Sequence[str], by: str, seconds: float) -> list[Rule]:
@@ -86,17 +71,17 @@ class BrokenNodes:
         made = []
         for instance_id in instance_ids:
             effect = Broken(instance_id, how)
-            self._rules.discard([rule.id for rule, known in self._rules.of(Broken) if known == effect])
+            self._hold.rules.discard([rule.id for rule, known in self._hold.rules.of(Broken) if known == effect])
             action(instance_id)
-            rule = self._rules.add(effect, by, seconds)
+            rule = self._hold.rules.add(effect, by, seconds)
             made.append(rule)
             if rule.until:
-                self._agenda.at(rule.until, partial(self._over, rule.id, effect))
+                self._hold.agenda.at(rule.until, partial(self._over, rule.id, effect))
         return made
 
     def _over(self, rule_id: str, effect: Broken) -> None:
         """Its time is over; a later one of the same kind stays."""
-        if not any(rule.id != rule_id and known == effect for rule, known in self._rules.of(Broken)):
+        if not any(rule.id != rule_id and known == effect for rule, known in self._hold.rules.of(Broken)):
             self._mend(effect)
 
     def undo(self, effect: Broken) -> str:
@@ -105,12 +90,12 @@ class BrokenNodes:
         if effect.how != "killed":
             return self._mend(effect)
         self.settle(effect.instance_id)
-        with self._lock:
-            instance = self._backend().by_id.get(effect.instance_id)
+        with self._hold.lock:
+            instance = self._hold.backend().by_id.get(effect.instance_id)
             if instance is None or instance.state != "stopped":
                 return f"{effect.instance_id} is {'gone' if instance is None else instance.state}"
-            self._backend().start_again(instance)
-            self._changed()
+            self._hold.backend().start_again(instance)
+            self._hold.changed()
         return f"{effect.instance_id} starts again"
 
     def _mend(self, effect: Broken) -> str:
@@ -126,8 +111,8 @@ class BrokenNodes:
         """Wait until a stopping instance has stopped. Raises LocalCloudError when it does not."""
         deadline = time.monotonic() + _SETTLED
         while time.monotonic() < deadline:
-            with self._lock:
-                instance = self._backend().by_id.get(instance_id)
+            with self._hold.lock:
+                instance = self._hold.backend().by_id.get(instance_id)
                 if instance is None or instance.state != "stopping":
                     return
             time.sleep(_POLL)
@@ -136,25 +121,25 @@ class BrokenNodes:
     def entered(self, instance_id: str, state: str) -> None:
         """An instance entered a state, or is "rebooting". Some of what was broken is over with it; a partition lasts as
         long as the instance, also when its machine is another one."""
-        about = [(rule, effect) for rule, effect in self._rules.of(Broken) if effect.instance_id == instance_id]
+        about = [(rule, effect) for rule, effect in self._hold.rules.of(Broken) if effect.instance_id == instance_id]
         if over := [rule.id for rule, effect in about if state in _OVER[effect.how]]:
-            self._rules.discard(over)
+            self._hold.rules.discard(over)
         if state == "running":
             if any(effect.how == "partitioned" for _, effect in about):
-                self._agenda.at(0, partial(self._machines.partition, instance_id))
+                self._hold.agenda.at(0, partial(self._machines.partition, instance_id))
             elif instance_id in self._heal:
                 self._heal.discard(instance_id)
-                self._agenda.at(0, partial(self._machines.heal, instance_id))
+                self._hold.agenda.at(0, partial(self._machines.heal, instance_id))
 
     def resume(self) -> None:
         """The machines are made anew: none is frozen any more."""
-        self._rules.discard([rule.id for rule, effect in self._rules.of(Broken) if effect.how == "frozen"])
-        for rule, effect in self._rules.of(Broken):
+        self._hold.rules.discard([rule.id for rule, effect in self._hold.rules.of(Broken) if effect.how == "frozen"])
+        for rule, effect in self._hold.rules.of(Broken):
             if rule.until:
-                self._agenda.at(rule.until, partial(self._over, rule.id, effect))
+                self._hold.agenda.at(rule.until, partial(self._over, rule.id, effect))
 
     def close(self) -> None:
         """Let frozen nodes run on, so that they can be shut down in order."""
-        for _, effect in self._rules.of(Broken):
+        for _, effect in self._hold.rules.of(Broken):
             if effect.how == "frozen":
                 self._mend(effect)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from hcluster.errors import NotFoundError, UsageError
-from hcluster.localcloud.agenda import Agenda
 from hcluster.localcloud.api.broken_nodes import BrokenNodes
 from hcluster.localcloud.api.effects import Broken, Interruption, effect_of
 from hcluster.localcloud.api.events import Events
+from hcluster.localcloud.api.hold import Hold
 from hcluster.localcloud.api.interruptions import NOTICE, Interruptions
 from hcluster.localcloud.api.metadata import Metadata
-from hcluster.localcloud.api.rules import Rule, Rules
+from hcluster.localcloud.api.rules import Rule
 from hcluster.localcloud.api.targets import Candidate, Wanted, choose
 from hcluster.localcloud.machines import Machines
 
@@ -26,24 +25,11 @@ Arguments = Mapping[str, Any]
 class Controls:
     """Commands by name: a mapping in, values of JSON out, HclusterError for what cannot be done."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        machines: Machines,
-        lock: threading.RLock,
-        backend: Callable[[], Any],
-        metadata: Metadata,
-        events: Events,
-        changed: Callable[[], None],
-    ) -> None:
-        """``lock``: the cloud's, never held here while a machine is waited for."""
-        self._rules = rules
-        self._lock = lock
-        self._backend = backend
+    def __init__(self, hold: Hold, machines: Machines, metadata: Metadata, events: Events) -> None:
+        self._hold = hold
         self._events = events
-        self._agenda = Agenda()
-        self._nodes = BrokenNodes(rules, self._agenda, lock, backend, machines, changed)
-        self._spot = Interruptions(rules, self._agenda, lock, backend, metadata, events, changed)
+        self._nodes = BrokenNodes(hold, machines)
+        self._spot = Interruptions(hold, metadata, events)
         self._commands: dict[str, Callable[[Arguments], Any]] = {
             "list": self._list,
             "undo": self._undo,
@@ -69,9 +55,9 @@ class Controls:
 
     def close(self) -> None:
         """Begin nothing more; frozen nodes run on."""
-        self._agenda.close()
+        self._hold.agenda.close()
         self._nodes.close()
-        self._rules.close()
+        self._hold.rules.close()
 
     def state_changed(self, instance_id: str, state: str) -> None:
         """An instance entered a state, or is "rebooting", which is none. The cloud's lock is held."""
@@ -83,17 +69,17 @@ class Controls:
 
     def _list(self, _: Arguments) -> list[dict[str, Any]]:
         self._spot.prune()
-        return _described(self._rules.all())
+        return _described(self._hold.rules.all())
 
     def _break(self, kind: str, arguments: Arguments) -> list[dict[str, Any]]:
         effect = effect_of(kind, arguments.get("values") or {})
-        return _described([self._rules.add(effect, _by(arguments), _seconds(arguments))])
+        return _described([self._hold.rules.add(effect, _by(arguments), _seconds(arguments))])
 
     def _undo(self, arguments: Arguments) -> list[dict[str, Any]]:
         """Each with its ``result`` in words. ``ids``: of rules or of instances; none: all rules. Nothing is undone when
         one of them is unknown; it stops at the first that fails."""
         self._spot.prune()
-        there = self._rules.all()
+        there = self._hold.rules.all()
         wanted = [str(name) for name in arguments.get("ids") or [rule.id for rule in there]]
         chosen: dict[str, Rule] = {}
         for name in wanted:
@@ -107,11 +93,11 @@ class Controls:
         effect = rule.effect
         if isinstance(effect, Broken):
             result = self._nodes.undo(effect)
-            self._rules.discard([rule.id])
+            self._hold.rules.discard([rule.id])
             return result
         if isinstance(effect, Interruption) and effect.action != "terminate":
             self._nodes.settle(effect.instance_id)
-        self._rules.discard([rule.id])
+        self._hold.rules.discard([rule.id])
         return self._spot.undo(rule, effect) if isinstance(effect, Interruption) else "undone"
 
     def _interrupt(self, arguments: Arguments) -> list[dict[str, Any]]:
@@ -142,8 +128,8 @@ class Controls:
             str(arguments.get("group") or ""),
             int(arguments.get("count") or 0),
         )
-        with self._lock:
-            backend = self._backend()
+        with self._hold.lock:
+            backend = self._hold.backend()
             there = [
                 Candidate(
                     instance.id,

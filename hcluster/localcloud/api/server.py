@@ -25,6 +25,7 @@ from hcluster.localcloud.api.faults import Fault
 from hcluster.localcloud.api.federation import Federation
 from hcluster.localcloud.api.fleets import CloudBackend
 from hcluster.localcloud.api.gateway import Environ, Gateway, Hooks, StartResponse
+from hcluster.localcloud.api.hold import Hold
 from hcluster.localcloud.api.http import ApiHandler, SocketServer
 from hcluster.localcloud.api.identity import Identities
 from hcluster.localcloud.api.imds import ImdsServer
@@ -87,9 +88,8 @@ class ApiServer:
         self._events = Events(
             settings.account_id, settings.region, self._lock, lambda: self._keeper.later("sqs"), self._there
         )
-        self.controls = Controls(
-            self.rules, machines, self._lock, lambda: self._backend, self._metadata, self._events, self._control_changed
-        )
+        hold = Hold(self.rules, self._lock, lambda: self._backend, self._control_changed)
+        self.controls = Controls(hold, machines, self._metadata, self._events)
         self._servers: list[SocketServer] = []
         self._attach()
 

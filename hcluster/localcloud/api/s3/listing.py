@@ -173,20 +173,29 @@ def _unpacked(token: str) -> str:
         raise problem("InvalidArgument", "The continuation token provided is incorrect") from None
 
 
+def _page(
+    cloud: Context, ask: Request, limit: str, rows: Callable[[sqlite3.Connection, str, str, str], Fetch], identity: str
+) -> tuple[int, Page]:
+    """(how many were asked for by the parameter ``limit``, the page behind the markers: a key and ``identity``)."""
+    query, most = ask.query, number_of(ask, limit, 1000)
+    if not most:
+        return most, Page()
+    marker = query.get("key-marker", "")
+    with cloud.store.database.read() as connection:
+        fetch = rows(connection, ask.bucket, marker, identity)
+        start = _start(marker, identity)
+        return most, page_of(fetch, query.get("prefix", ""), query.get("delimiter", ""), start, most)
+
+
 def list_versions(cloud: Context, ask: Request) -> Answer:
     """ListObjectVersions: of each key the latest first."""
     cloud.bucket(ask)
     query, encode = ask.query, _encoder(ask)
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    most, marker = number_of(ask, "max-keys", 1000), query.get("key-marker", "")
-    version_marker = query.get("version-id-marker", "")
+    marker, version_marker = query.get("key-marker", ""), query.get("version-id-marker", "")
     if version_marker and not marker:
         raise problem("InvalidArgument", "A version-id marker cannot be specified without a key marker.")
-    page = Page()
-    if most:
-        with cloud.store.database.read() as connection:
-            fetch = _versions(connection, ask.bucket, marker, version_marker)
-            page = page_of(fetch, prefix, delimiter, _start(marker, version_marker), most)
+    most, page = _page(cloud, ask, "max-keys", _versions, version_marker)
     inner = [
         tag("Name", ask.bucket),
         tag("Prefix", encode(prefix)),
@@ -246,13 +255,9 @@ def list_uploads(cloud: Context, ask: Request) -> Answer:
     cloud.bucket(ask)
     query, encode = ask.query, _encoder(ask)
     prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
-    most, marker = number_of(ask, "max-uploads", 1000), query.get("key-marker", "")
+    marker = query.get("key-marker", "")
     upload_marker = query.get("upload-id-marker", "") if marker else ""
-    page = Page()
-    if most:
-        with cloud.store.database.read() as connection:
-            fetch = _uploads(connection, ask.bucket, marker, upload_marker)
-            page = page_of(fetch, prefix, delimiter, _start(marker, upload_marker), most)
+    most, page = _page(cloud, ask, "max-uploads", _uploads, upload_marker)
     inner = [
         tag("Bucket", ask.bucket),
         tag("KeyMarker", encode(marker)),
