@@ -123,6 +123,12 @@ class RemoteCommandError(HclusterError):
         self.exit_code = exit_code
 
 
+class CopyError(HclusterError):
+    """A file could not be copied to or from a node; nothing half copied is left under its name."""
+
+    reference = "copy-failed"
+
+
 class QueryError(HclusterError):
     """HiveServer2 refused or failed a statement."""
 

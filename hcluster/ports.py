@@ -104,6 +104,9 @@ class Compute(Protocol):
     def terminate(self, instances: Sequence[str]) -> None:
         """Terminate; ids that are gone already are no error."""
 
+    def tag(self, instances: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Set tags of instances, 1,000 of them a call; other tags stay. Ids that are gone already are no error."""
+
     def console(self, instance: str) -> str:
         """The latest console output, "" when there is none yet."""
 
@@ -239,6 +242,12 @@ class CheckIns(Protocol):
         """With its body. Raises NotFoundError."""
 
 
+Moved = Callable[[int, int], object]
+"""Told of each piece that was copied: how many bytes it has, and how many there are in all."""
+Copied = tuple[int, int, tuple[str, ...]]
+"""How many files and bytes were copied, and what was left out because it is neither file nor folder."""
+
+
 class Remote(Protocol):
     """One SSH session to a node. Host keys are those of its check-in."""
 
@@ -255,8 +264,18 @@ class Remote(Protocol):
         gets each piece of both streams as it comes, or of stdout alone when ``on_stderr`` gets those of stderr. Raises
         DeadlineError after ``timeout`` seconds without an end."""
 
-    def put(self, local: str, remote: str) -> None:
-        """Copy a file there (SFTP)."""
+    def put(
+        self, sources: Sequence[str], target: str, *, recursive: bool = False, timeout: float = 3600, moved: Moved = ...
+    ) -> Copied:
+        """Copy local files (with ``recursive``: folders, too) to ``target``, below it when it is a folder there. Each
+        name appears only once its bytes are complete and checked. Raises NotFoundError for a local file that is not
+        there, CopyError when the node cannot store one, DeadlineError after ``timeout`` seconds, or when nothing moved
+        for a minute. Can be repeated."""
+
+    def get(
+        self, sources: Sequence[str], target: str, *, recursive: bool = False, timeout: float = 3600, moved: Moved = ...
+    ) -> Copied:
+        """The same from there to here. Raises CopyError also when there is no such file on the node."""
 
     def open_channel(self, host: str, port: int) -> object:
         """A socket-like channel to a TCP port seen from the node (direct-tcpip)."""

@@ -132,7 +132,7 @@ def _place(remote: Remote, jar: str, folder: str, report: Report) -> str:
     if "://" in jar:
         _checked(remote, [HADOOP, "fs", "-copyToLocal", jar, target], _COPY_SECONDS, f"cannot read {jar}")
     else:
-        remote.put(jar, target)
+        remote.put([jar], target)
     return target
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import secrets
 import select
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Self
 
 import paramiko
 
-from hcluster.errors import DeadlineError, NotFoundError, RemoteCommandError, UnreachableError
-from hcluster.remote import terminal
+from hcluster.errors import DeadlineError, UnreachableError
+from hcluster.ports import Copied, Moved
+from hcluster.remote import copies, terminal
 from hcluster.remote.command import quote
 
 _CHUNK = 1 << 17
@@ -23,7 +22,7 @@ _POLL_SECONDS = 1.0
 _OPEN_SECONDS = 30.0
 """For sshd to open a channel and to start what is asked for in it."""
 _SILENT_SECONDS = 60.0
-"""Without an answer to SFTP for so long, a copy has failed."""
+"""When nothing moved for so long, a copy has failed."""
 _COPY_SECONDS = 3600.0
 _LOST = -1
 """What paramiko gives as exit status when the connection ended before the command did."""
@@ -83,42 +82,44 @@ class SshRemote:
             raise self._lost(None)
         return code, out, err
 
-    def put(self, local: str, remote: str, *, timeout: float = _COPY_SECONDS) -> None:
-        """Copy a file there (SFTP); the name appears only once its bytes are complete.
+    def put(
+        self,
+        sources: Sequence[str],
+        target: str,
+        *,
+        recursive: bool = False,
+        timeout: float = _COPY_SECONDS,
+        moved: Moved = lambda _done, _of: None,
+    ) -> Copied:
+        """Copy files there, below ``target`` when it is a folder; each name appears only once its bytes are complete.
 
         Raises:
             NotFoundError: there is no such local file.
-            RemoteCommandError: the node cannot store it.
-            DeadlineError: no end within ``timeout`` seconds, or no answer for a minute.
+            CopyError: the node cannot store it.
+            DeadlineError: no end within ``timeout`` seconds, or nothing moved for a minute.
         """
-        if not Path(local).is_file():
-            raise NotFoundError(f"there is no file {local} here")
-        part = f"{remote}.{secrets.token_hex(4)}.part"
-        with self._sftp(f"cannot write {remote}", f"copying {local} to {self._what}", timeout) as sftp:
-            try:
-                sftp.put(local, part)
-                sftp.posix_rename(part, remote)
-            except TimeoutError:
-                raise  # it would not answer to a removal, either
-            except BaseException:
-                with suppress(OSError, paramiko.SSHException, EOFError):
-                    sftp.remove(part)
-                raise
+        chosen = copies.plan(sources, recursive=recursive)
+        with self._copying(copies.command("receive", target), f"copying to {self._what}", timeout) as channel:
+            return copies.upload(channel, self._what, chosen, moved)
 
-    def get(self, remote: str, local: str, *, timeout: float = _COPY_SECONDS) -> None:
-        """Copy a file here; the name appears only once its bytes are complete.
+    def get(
+        self,
+        sources: Sequence[str],
+        target: str,
+        *,
+        recursive: bool = False,
+        timeout: float = _COPY_SECONDS,
+        moved: Moved = lambda _done, _of: None,
+    ) -> Copied:
+        """Copy files here, below ``target`` when it is a folder; each name appears only once its bytes are complete.
 
         Raises:
-            RemoteCommandError: the node cannot read it.
-            DeadlineError: no end within ``timeout`` seconds, or no answer for a minute.
+            CopyError: the node cannot read it, or this machine cannot store it.
+            DeadlineError: no end within ``timeout`` seconds, or nothing moved for a minute.
         """
-        part = Path(f"{local}.{secrets.token_hex(4)}.part")
-        try:
-            with self._sftp(f"cannot read {remote}", f"copying {remote} from {self._what}", timeout) as sftp:
-                sftp.get(remote, str(part))
-            part.replace(local)
-        finally:
-            part.unlink(missing_ok=True)
+        command = copies.command("send-all" if recursive else "send", *sources)
+        with self._copying(command, f"copying from {self._what}", timeout) as channel:
+            return copies.download(channel, self._what, target, moved)
 
     def open_channel(self, host: str, port: int) -> paramiko.Channel:
         """A socket-like channel to a TCP port seen from the node (direct-tcpip).
@@ -191,9 +192,9 @@ class SshRemote:
                 poll.poll(min(left, _POLL_SECONDS) * 1000)
 
     @contextmanager
-    def _channel(self, timeout: float = _OPEN_SECONDS) -> Iterator[paramiko.Channel]:
+    def _channel(self, timeout: float = _OPEN_SECONDS, window: int | None = None) -> Iterator[paramiko.Channel]:
         try:
-            channel = self._transport.open_session(timeout=min(timeout, _OPEN_SECONDS))
+            channel = self._transport.open_session(window_size=window, timeout=min(timeout, _OPEN_SECONDS))
         except (paramiko.SSHException, EOFError, OSError) as cause:
             raise self._lost(cause) from cause
         try:
@@ -202,19 +203,16 @@ class SshRemote:
             _close(channel)
 
     @contextmanager
-    def _sftp(self, refusal: str, doing: str, timeout: float) -> Iterator[paramiko.SFTPClient]:
+    def _copying(self, command: bytes, doing: str, timeout: float) -> Iterator[paramiko.Channel]:
+        """A channel in which the node's end of a copy runs."""
         try:
-            with self._channel(timeout) as channel, _bounded(channel, timeout, doing):
-                # Not SFTPClient.from_transport, which waits for the subsystem and its greeting for ever.
-                channel.settimeout(min(timeout, _SILENT_SECONDS))
+            with self._channel(timeout, window=copies.WINDOW_BYTES) as channel, _bounded(channel, timeout, doing):
                 with _bounded(channel, min(timeout, _OPEN_SECONDS), doing):
-                    channel.invoke_subsystem("sftp")
-                with paramiko.SFTPClient(channel) as sftp:
-                    yield sftp
-        except (paramiko.SSHException, EOFError) as cause:
+                    channel.exec_command(command)
+                channel.settimeout(min(timeout, _SILENT_SECONDS))
+                yield channel
+        except (paramiko.SSHException, EOFError, OSError) as cause:
             raise self._lost(cause) from cause
-        except OSError as cause:
-            raise RemoteCommandError(f"{self._what} {refusal}: {(cause.strerror or str(cause)).lower()}") from cause
 
     def _lost(self, cause: BaseException | None) -> UnreachableError:
         return UnreachableError(

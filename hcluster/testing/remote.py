@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hcluster.errors import HostKeyError, NotFoundError, UnreachableError
+from hcluster.errors import CopyError, HostKeyError, NotFoundError, UnreachableError
 from hcluster.model.node import Instance
-from hcluster.ports import CheckIns
+from hcluster.ports import CheckIns, Copied, Moved
 from hcluster.testing.probes import Probe, Probed, no_probe, probed
 
 Answer = tuple[int, bytes, bytes]
@@ -54,12 +54,65 @@ class FakeRemote(Probed):
         return code, out, err
 
     @probed
-    def put(self, local: str, remote: str) -> None:
-        """Copy a file there; ``FakeConnector.files`` then has it."""
+    def put(
+        self,
+        sources: Sequence[str],
+        target: str,
+        *,
+        recursive: bool = False,
+        timeout: float = 3600,
+        moved: Moved = lambda _done, _of: None,
+    ) -> Copied:
+        """Copy files there; ``FakeConnector.files`` then has them. A folder is what something lies below."""
+        del timeout, recursive
         self._demand_open()
-        if not Path(local).is_file():
-            raise NotFoundError(f"no file {local}")
-        self._connector.files[self.instance.id, remote] = Path(local).read_bytes()
+        bodies = {source: self._local(source) for source in sources}
+        total = sum(map(len, bodies.values()))
+        folder = self._is_folder(target)
+        if not folder and (len(sources) > 1 or target.endswith("/")):
+            raise CopyError(f"{self.instance.id}: there is no folder {target.rstrip('/')}")
+        for source, body in bodies.items():
+            path = f"{target.rstrip('/')}/{Path(source).name}" if folder else target
+            self._connector.files[self.instance.id, path] = body
+            moved(len(body), total)
+        return len(bodies), total, ()
+
+    @probed
+    def get(
+        self,
+        sources: Sequence[str],
+        target: str,
+        *,
+        recursive: bool = False,
+        timeout: float = 3600,
+        moved: Moved = lambda _done, _of: None,
+    ) -> Copied:
+        """Copy files here that ``FakeConnector.files`` has."""
+        del timeout, recursive
+        self._demand_open()
+        bodies = {}
+        for source in sources:
+            if (self.instance.id, source) not in self._connector.files:
+                raise CopyError(f"{self.instance.id}: there is no {source}")
+            bodies[source] = self._connector.files[self.instance.id, source]
+        total = sum(map(len, bodies.values()))
+        if len(sources) > 1 and not Path(target).is_dir():
+            raise CopyError(f"{self.instance.id}: there is no folder {target}")
+        for source, body in bodies.items():
+            path = Path(target, Path(source).name) if Path(target).is_dir() else Path(target)
+            path.write_bytes(body)
+            moved(len(body), total)
+        return len(bodies), total, ()
+
+    def _local(self, source: str) -> bytes:
+        if not Path(source).is_file():
+            raise NotFoundError(f"there is no {source} (on this machine)")
+        return Path(source).read_bytes()
+
+    def _is_folder(self, path: str) -> bool:
+        below = f"{path.rstrip('/')}/" if path else ""
+        mine = [name for instance, name in self._connector.files if instance == self.instance.id]
+        return not path or any(name.startswith(below) for name in mine)
 
     @probed
     def open_channel(self, host: str, port: int) -> object:
@@ -108,7 +161,7 @@ class FakeConnector(Probed):
         self.commands: list[tuple[str, str]] = []
         """(instance, command line) of everything that was run."""
         self.files: dict[tuple[str, str], bytes] = {}
-        """Bodies by (instance, path) of everything that was put."""
+        """Bodies by (instance, path) of everything that was put, and of what can be got."""
         self.channels: dict[tuple[str, int], Callable[[], object]] = {}
         """What listens where."""
         self.remotes: list[FakeRemote] = []

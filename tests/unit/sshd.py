@@ -1,4 +1,4 @@
-"""A real SSH server of paramiko on loopback: runs commands with sh, serves files of a folder, opens channels."""
+"""A real SSH server of paramiko on loopback: runs commands with sh in a folder, opens channels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 import paramiko
-from paramiko import common, sftp
+from paramiko import common
 
 from tests.unit.listening import end_listening
 
@@ -21,42 +21,6 @@ RSA_BITS = 2048
 
 _GONE = (OSError, EOFError, paramiko.SSHException)
 """What writing says when the client has gone."""
-
-
-class _Files(paramiko.SFTPServerInterface):
-    """Plain files below ``root``."""
-
-    root = Path("/nonexistent")
-    hold: Callable[[str], None]
-
-    def _real(self, path: str) -> Path:
-        return self.root / path.lstrip("/")
-
-    def stat(self, path: str) -> paramiko.SFTPAttributes | int:
-        try:
-            return paramiko.SFTPAttributes.from_stat(self._real(path).stat())
-        except OSError as cause:
-            return paramiko.SFTPServer.convert_errno(cause.errno or 0)
-
-    lstat = stat
-
-    def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
-        self.hold("open")
-        try:
-            descriptor = os.open(self._real(path), flags, 0o644)
-        except OSError as cause:
-            return paramiko.SFTPServer.convert_errno(cause.errno or 0)
-        handle: Any = paramiko.SFTPHandle(flags)
-        handle.readfile = handle.writefile = os.fdopen(descriptor, "wb" if flags & os.O_WRONLY else "rb")
-        return handle  # type: ignore[no-any-return]
-
-    def remove(self, path: str) -> int:
-        self._real(path).unlink()
-        return sftp.SFTP_OK
-
-    def posix_rename(self, oldpath: str, newpath: str) -> int:
-        self._real(oldpath).replace(self._real(newpath))
-        return sftp.SFTP_OK
 
 
 class _Session(paramiko.ServerInterface):
@@ -92,15 +56,13 @@ class _Session(paramiko.ServerInterface):
     def check_channel_shell_request(self, channel: paramiko.Channel) -> bool:
         return self.check_channel_exec_request(channel, b"sh")
 
-    def check_channel_subsystem_request(self, channel: paramiko.Channel, name: str) -> bool:
-        self.server.hold("sftp")
-        return super().check_channel_subsystem_request(channel, name)
-
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.server.hold("exec")
-        self.server.commands.append(command.decode())
+        self.server.commands.append(command.decode(errors="surrogateescape"))
         pipe = subprocess.PIPE
-        process = subprocess.Popen(["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True)
+        process = subprocess.Popen(
+            ["sh", "-c", command], stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True, cwd=self.server.folder
+        )
         self.server.processes.append(process)
         self.begun[channel.chanid] = process
         return True
@@ -129,7 +91,6 @@ class SshServer:
         self._leave = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
-        self._files = type("_Rooted", (_Files,), {"root": folder, "hold": staticmethod(self.hold)})
 
     @property
     def host_key_line(self) -> str:
@@ -174,7 +135,6 @@ class SshServer:
         transport = paramiko.Transport(client)
         transport.set_log_channel("hcluster.ssh")
         transport.add_server_key(self.key)
-        transport.set_subsystem_handler("sftp", paramiko.SFTPServer, self._files)
         session = _Session(self)
         transport._channel_handler_table = {  # type: ignore[attr-defined]
             **transport._channel_handler_table,  # type: ignore[attr-defined]

@@ -171,7 +171,7 @@ def master(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with SshServer(tmp_path) as server, connector(server).connect(NODE, "flights") as remote:
         use(monkeypatch, remote)
         monkeypatch.setattr(
-            "hcluster.cli.flow.replace", lambda context, report: SimpleNamespace(**vars(context), report=report)
+            "hcluster.cli.flow.replace", lambda context, **more: SimpleNamespace(**vars(context), **more)
         )
         monkeypatch.setattr(yarn, "HADOOP", str(tmp_path / "hadoop"))
         monkeypatch.setattr(yarn, "YARN", "true")

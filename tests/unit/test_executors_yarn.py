@@ -205,8 +205,7 @@ class Master:
 
 @pytest.fixture
 def master(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Master]:
-    # SFTP of the test's server is rooted at "/", so that both ways to the node see the same files.
-    with SshServer(Path("/")) as server, connector(server).connect(NODE, "c") as session:
+    with SshServer(tmp_path) as server, connector(server).connect(NODE, "c") as session:
         node = Master(tmp_path, session)
         monkeypatch.setattr(yarn, "HADOOP", str(tmp_path / "hadoop"))
         monkeypatch.setattr(yarn, "YARN", str(tmp_path / "yarn"))

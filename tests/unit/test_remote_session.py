@@ -18,7 +18,7 @@ from typing import Any
 import paramiko
 import pytest
 
-from hcluster.errors import DeadlineError, HostKeyError, NotFoundError, RemoteCommandError, UnreachableError
+from hcluster.errors import DeadlineError, HostKeyError, NotFoundError, UnreachableError
 from hcluster.model.node import CheckIn, Instance
 from hcluster.remote.connector import SshConnector
 from hcluster.remote.forward import PortForward
@@ -123,18 +123,6 @@ def test_a_lost_connection_is_unreachable_and_not_an_exit_code(tmp_path: Path) -
             session.run(["true"])
 
 
-def test_files_are_copied_both_ways_and_no_part_file_stays(
-    remote: SshRemote, tmp_path: Path, server: SshServer
-) -> None:
-    here = tmp_path / "a.jar"
-    here.write_bytes(os.urandom(200_000))
-    remote.put(str(here), "/a.jar")
-    remote.get("/a.jar", str(tmp_path / "back.jar"))
-    assert (tmp_path / "back.jar").read_bytes() == here.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jar", "back.jar"]
-    assert [path.name for path in server.folder.iterdir()] == ["a.jar"]
-
-
 def test_a_command_that_sshd_does_not_start_ends_at_its_deadline(tmp_path: Path) -> None:
     with SshServer(tmp_path) as server, connector(server).connect(NODE, "c") as session:
         server.mute_at = "exec"
@@ -142,32 +130,6 @@ def test_a_command_that_sshd_does_not_start_ends_at_its_deadline(tmp_path: Path)
         with pytest.raises(DeadlineError, match="i-1 of c did not start a command"):
             session.run(["true"], timeout=0.3)
         assert time.monotonic() - began < 20, "the server is mute for 30 s"
-
-
-@pytest.mark.parametrize("where", ["sftp", "open"])
-@pytest.mark.parametrize("silent", [0.3, 60.0], ids=["silence", "deadline"])
-def test_a_copy_without_an_answer_ends_at_its_deadline(
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-    where: str,
-    silent: float,
-) -> None:
-    monkeypatch.setattr("hcluster.remote.session._SILENT_SECONDS", silent)
-    (tmp_path / "here").write_bytes(b"x")
-    with SshServer(tmp_path_factory.mktemp("node")) as server:
-        # Two, since a server that is mute at the start of SFTP says nothing more on that connection.
-        opener = connector(server)
-        to, back = opener.connect(NODE, "c"), opener.connect(NODE, "c")
-        (server.folder / "here").write_bytes(b"y")
-        server.mute_at = where
-        began = time.monotonic()
-        with to, pytest.raises(DeadlineError, match="to i-1 of c: no answer in time"):
-            to.put(str(tmp_path / "here"), "/there", timeout=1.0)
-        with back, pytest.raises(DeadlineError, match="from i-1 of c: no answer in time"):
-            back.get("/here", str(tmp_path / "back"), timeout=1.0)
-        assert time.monotonic() - began < 20, "the server is mute for 30 s"
-    assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 def test_closing_a_session_ends_the_command_that_another_thread_runs(tmp_path: Path) -> None:
@@ -179,17 +141,6 @@ def test_closing_a_session_ends_the_command_that_another_thread_runs(tmp_path: P
             session.run("echo begun; sleep 30", timeout=25, on_output=lambda _: other.start())
         assert time.monotonic() - began < 20
         other.join()
-
-
-def test_copying_says_what_is_missing(remote: SshRemote, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no file"):
-        remote.put(str(tmp_path / "none"), "/x")
-    (tmp_path / "x").write_bytes(b"1")
-    with pytest.raises(RemoteCommandError, match="cannot write /no/such/x"):
-        remote.put(str(tmp_path / "x"), "/no/such/x")
-    with pytest.raises(RemoteCommandError, match="cannot read /nothing"):
-        remote.get("/nothing", str(tmp_path / "y"))
-    assert not (tmp_path / "y").exists()
 
 
 @pytest.fixture

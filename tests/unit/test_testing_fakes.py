@@ -135,7 +135,7 @@ def test_only_a_node_that_has_checked_in_can_be_reached(tmp_path: Path) -> None:
     assert pieces == [f"{node.id}: echo 'a b'".encode(), b"err"]
     file = tmp_path / "file"
     file.write_bytes(b"body")
-    remote.put(str(file), "/tmp/file")
+    remote.put([str(file)], "/tmp/file")
     assert cloud.connector.files[node.id, "/tmp/file"] == b"body"
     with pytest.raises(UnreachableError):
         remote.open_channel("127.0.0.1", 10000)
