@@ -44,7 +44,7 @@ ENTRIES = {
     "policies": Entry(
         "hcluster.cli.policies", "policies", "Print the IAM policies that callers of hcluster need.", _SETUP
     ),
-    "spec": Entry("hcluster.cli.spec", "app", "Check specs and print their schemas.", _SETUP),
+    "spec": Entry("hcluster.cli.spec", "app", "Write and check specs, and print their schemas.", _SETUP),
     "local": Entry(
         "hcluster.cli.local",
         "app",

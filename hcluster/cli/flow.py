@@ -61,10 +61,17 @@ def confirm(question: str | Callable[[], str], *, yes: bool, command: str) -> No
     asked = question if isinstance(question, str) else question()
     if not asked:
         return
-    # Not by typer's own: that writes a part of the question to standard output, where only results belong.
-    print(f"{clean(asked)} [y/N] ", end="", file=sys.stderr, flush=True)
+    if (typed(f"{clean(asked)} [y/N] ") or "").lower() not in ("y", "yes"):
+        raise typer.Abort
+
+
+def typed(question: str) -> str | None:
+    """What somebody types on the terminal, without the blanks around it; None at the end of input.
+
+    Not by typer's own prompt: that writes a part of the question to standard output, where only results belong.
+    """
+    print(question, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):
         print(file=sys.stderr)
-    if answer.strip().lower() not in ("y", "yes"):
-        raise typer.Abort
+    return answer.strip() if answer else None

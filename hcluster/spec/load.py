@@ -20,6 +20,8 @@ from hcluster.spec.yamlfile import Document, Found, Place, dotted, layered, read
 
 S = TypeVar("S", bound=Schema)
 
+Kind = typing.Literal["platform", "cluster", "image"]
+
 _NOT_IN_DEFAULTS = ("name", "team", "owner")
 """Who a cluster is cannot be the same for all clusters."""
 
@@ -68,15 +70,20 @@ def load_cluster(path: Path, platform: PlatformSpec, given: Sequence[str] = ()) 
     return spec
 
 
-def schema(kind: typing.Literal["platform", "cluster"]) -> dict[str, Any]:
+def schema(kind: Kind) -> dict[str, Any]:
     """The JSON Schema of one kind of file, for editors."""
-    models: dict[str, type[Schema]] = {"platform": PlatformSpec, "cluster": ClusterSpec}
+    from hcluster.spec.image import ImageSpec
+
+    models: dict[Kind, type[Schema]] = {"platform": PlatformSpec, "cluster": ClusterSpec, "image": ImageSpec}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **models[kind].model_json_schema()}
 
 
-def kind_of(path: Path) -> typing.Literal["platform", "cluster"]:
+def kind_of(path: Path) -> Kind:
     """What a file seems to describe, from its keys."""
-    return "platform" if {"bucket", "teams", "network"} & read(path).value.keys() else "cluster"
+    keys = read(path).value.keys()
+    if {"bucket", "teams", "network"} & keys:
+        return "platform"
+    return "image" if {"parent", "packages", "python", "jars", "checks"} & keys else "cluster"
 
 
 def _shown(path: Path) -> str:

@@ -237,7 +237,7 @@ def test_specs_are_validated_without_any_call(cli: Cli) -> None:
     assert cli("spec", "validate", platform) == 0
     assert cli("--platform", platform, "spec", "validate", FLIGHTS) == 0
     assert cli.out.endswith("cluster flights of team analytics is fine (1 master, 2 core)\n")
-    assert cli.json("spec", "validate", FLIGHTS, "--platform", platform)["name"] == "flights"
+    assert cli.json("spec", "validate", FLIGHTS, "--platform", platform)[0]["spec"]["name"] == "flights"
     assert cli("spec", "validate", FLIGHTS) == 2
     assert "[no-platform-file]" in cli.err
     assert cli.json("spec", "schema", "cluster")["title"] == "ClusterSpec"
