@@ -8,47 +8,62 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hcluster.cli import render
+from hcluster.cli import render, wire
 from hcluster.cli.clusters import NAME
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.pipes import quiet_pipe
 from hcluster.model.names import TAG_GROUP
 
 if TYPE_CHECKING:
-    from hcluster.model.node import Instance
+    from hcluster.cli.fanout import Result
 
-Result = tuple["Instance", int, bytes, bytes]
-"""A node, its exit code, its standard output and its standard error."""
+GROUPS = typer.Option([], "--group", "-g", metavar="GROUP", help="Only nodes of master, core or task; repeatable.")
+NODES = typer.Option([], "--instance", "-i", metavar="NODE", help="Only this one: an id, address or name; repeatable.")
 
 
 def exec_on_nodes(
     ctx: typer.Context,
     name: str = NAME,
     command: list[str] = typer.Argument(..., metavar="-- COMMAND...", help="The command.", show_default=False),
-    group: str = typer.Option("", "--group", "-g", metavar="GROUP", help="Only the nodes of master, core or task."),
-    instance: str = typer.Option("", "--instance", "-i", metavar="NODE", help="Only one: an id, address or name."),
+    group: list[str] = GROUPS,
+    instance: list[str] = NODES,
+    fold: bool = typer.Option(False, "--fold", "-b", help="Wait for all, and write what several nodes said once."),
     timeout: float = typer.Option(600, min=1, metavar="SECONDS", help="How long the command may take."),
 ) -> None:
     """Run a command on nodes.
 
-    It runs on all nodes of the cluster at once, unless --group or --instance choose some. The exit code is 0 when it
-    was 0 everywhere, that of the node when there is one, else 1.
+    It runs on all nodes of the cluster at once, unless --group or --instance choose some. What one node says is written
+    as it is; lines of several are told apart by the node in front of each. The exit code is 0 when it was 0 everywhere,
+    that of the node when there is one, else 1; a node that is lost counts as 255 and holds up no other.
 
     \b
     Examples:
       hcluster exec flights -- systemctl is-system-running
-      hcluster exec flights --group core -- df -h /var/lib/hadoop
+      hcluster exec flights -g core -g task --fold -- df -h /var/lib/hadoop
       hcluster exec flights --instance master -- sudo jps -l
     """
+    from hcluster.cli import fanout
     from hcluster.flows import reach
 
-    with flow(ctx) as context:
-        nodes = reach.targets(context, name, group, instance)
-        results = reach.run_on(context, name, nodes, command, timeout)
     state = state_of(ctx)
-    if state.output == "json":
-        render.emit(state, [_value(result) for result in results], "")
+    if fold or state.output == "json":
+        with flow(ctx) as context:
+            nodes = reach.chosen(context, name, group, instance)
+            with fanout.Count(len(nodes), context.report) as count:
+                results = reach.run_on(context, name, nodes, command, timeout, count)
+        if state.output == "json":
+            render.emit(state, [_value(result) for result in results], "")
+        else:
+            sys.stdout.buffer.write(fanout.folded(results))
+            sys.stdout.flush()
     else:
-        _print(results)
+        # Without the display of progress, which would draw over what nodes say.
+        context = wire.context(state)
+        nodes = reach.chosen(context, name, group, instance)
+        with quiet_pipe(), fanout.Live(nodes) as live:
+            results = reach.run_on(context, name, nodes, command, timeout, live, keep=False)
+        failed = fanout.failures(results)
+        print("".join(f"{line}\n" for line in failed), end="", file=sys.stderr)
     code = _code(results)
     if code:
         raise typer.Exit(code)
@@ -64,23 +79,6 @@ def _value(result: Result) -> dict[str, object]:
         "stdout": out.decode(errors="replace"),
         "stderr": err.decode(errors="replace"),
     }
-
-
-def _print(results: Sequence[Result]) -> None:
-    """One node's output as it is; that of several told apart by a line before each."""
-    if len(results) == 1:
-        _, _, out, err = results[0]
-        sys.stdout.buffer.write(out)
-        sys.stdout.flush()
-        sys.stderr.buffer.write(err if not err or err.endswith(b"\n") else err + b"\n")
-        sys.stderr.flush()
-        return
-    for node, code, out, err in results:
-        ended = "" if code == 0 else f", exit code {code}"
-        print(f"== {node.id} ({node.tags.get(TAG_GROUP, '')}, {node.private_ip}{ended})")
-        for text in (out.decode(errors="replace"), err.decode(errors="replace")):
-            if text:
-                print(text.rstrip("\n"))
 
 
 def _code(results: Sequence[Result]) -> int:

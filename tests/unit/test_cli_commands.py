@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hcluster.cli import reach
 from hcluster.flows import doctor as flows_doctor
 from hcluster.flows import down as flows_down
 from hcluster.flows import platform as flows_platform
 from hcluster.flows import up as flows_up
 from hcluster.model import names
-from hcluster.model.node import Instance
 from hcluster.testing import NodeScript
 from tests.unit.cli_world import EXAMPLES, FLIGHTS, Cli
 
@@ -70,30 +67,6 @@ def test_down_asks_for_yes_where_nobody_can_answer_and_twice_is_fine(ready: Cli)
     assert ready("down", "flights", "--yes") == 0
     assert "flights: there was nothing left to remove" in ready.out
     assert ready.json("list") == []
-
-
-def test_exec_tells_nodes_apart_and_hands_on_failure(ready: Cli) -> None:
-    assert ready("exec", "flights", "--", "echo", "a b", "--flag") == 0
-    assert ready.out.count("== i-") == 3
-    assert "master: echo 'a b' --flag" in ready.out
-    ready.answers["core"] = (7, b"", b"no such thing\n")
-    assert ready("exec", "flights", "false") == 1
-    assert ready.out.count("exit code 7") == 2
-    assert ready("exec", "flights", "--group", "core", "--instance", "core", "false") == 7
-    assert ready.err.strip().endswith("no such thing")
-    assert ready("exec", "flights", "--output", "json", "--", "false") == 1
-    found = json.loads(ready.out)
-    assert [(one["group"], one["exit_code"], one["stderr"]) for one in found] == [
-        ("master", 0, ""),
-        ("core", 7, "no such thing\n"),
-        ("core", 7, "no such thing\n"),
-    ]
-
-
-def test_one_nodes_output_is_handed_on_byte_by_byte(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    node = Instance("i-1", "running", "10.0.0.1", "", "m5.large", "us-east-1a", "spot", "ami-1", datetime.now(UTC))
-    reach._print([(node, 0, b"\x00\xff", b"warning")])
-    assert capfdbinary.readouterr() == (b"\x00\xff", b"warning\n")
 
 
 def test_ssh_opens_the_masters_shell_and_hands_on_its_code(ready: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
