@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from hcluster.errors import DeadlineError, DeniedError, HclusterError, NotFoundError
 from hcluster.flows.context import Context
 from hcluster.flows.gather import gather
+from hcluster.flows.history import record
 from hcluster.flows.records import Claim, mark_ending, read_claim
 from hcluster.flows.timeline import node_details, note
-from hcluster.flows.waiting import POLL_SECONDS, platform_tag, wait_gone
+from hcluster.flows.waiting import platform_tag, wait_gone
 from hcluster.model import names
+from hcluster.model.actions import Action
 from hcluster.model.events import Progress
+from hcluster.model.forecast import Run
 from hcluster.model.node import Instance
 from hcluster.model.views import DownResult
+from hcluster.plan.ending import NAME, THINGS, ending
 
-KINDS = ("instances", "interfaces", "templates", "volumes")
-"""What a cluster has of its own; security groups are its team's."""
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 3.0
+"""Before it is looked whether all is gone: mostly it is at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,32 +59,55 @@ def down(ctx: Context, name: str, *, timeout: float = 300) -> DownResult:
     if name == names.PLATFORM_CLUSTER:
         raise DeniedError("`platform` is not a cluster", hint="use `hcluster platform down`")
     tags = {**platform_tag(ctx), names.TAG_CLUSTER: name}
-    found = ctx.compute.instances(tags, alive_only=False)
+    before = ctx.compute.instances(tags, alive_only=False)
     earlier = read_claim(ctx.store, name)
-    _own(ctx, name, found, earlier[0] if earlier else None)
+    _own(ctx, name, before, earlier[0] if earlier else None)
     held = mark_ending(ctx.store, name) if earlier else None
     checkins = ctx.checkins.listed(name) if held else {}
-    before, removed = list(found), Removed(0, 0, 0, 0)
-    end = ctx.clock.now() + timeout
+    removed = Removed(0, 0, 0, 0)
+    began, pause = ctx.clock.now(), PAUSE_SECONDS
     while _still_ours(ctx, name, held):
-        removed = removed.plus(remove(ctx, tags, found))
-        left = ctx.compute.inventory(tags)
-        if not any(left[kind] for kind in KINDS):
+        # Decided anew each time: an `up` beside this may have launched more before it saw the mark.
+        found = ctx.compute.instances(tags, alive_only=False)
+        actions = ending(found, ctx.compute.inventory(tags), held.launch if held else "")
+        pending = [action for action in actions if action.thing != NAME]
+        if not pending:
             if held:
                 # What nodes are known by goes in a moment: this note is where it is kept.
                 own = [node for node in before if node.tags.get(names.TAG_LAUNCH) == held.launch]
                 told = {"launch": held.launch, "nodes": node_details(own, checkins)}
                 note(ctx, name, "down", f"{removed.terminated} nodes ended", told)
             _forget(ctx, name, held)
+            if held and removed.terminated:
+                now = ctx.clock.now()
+                record(ctx, Run("down", name, held.launch, removed.terminated, "", round(now - began, 1), now))
             break
-        if ctx.clock.now() > end:
-            raise DeadlineError(
-                f"cluster {name} still has {', '.join(f'{left[kind]} {kind}' for kind in KINDS if left[kind])}",
-                hint=f"run `hcluster down {name}` again",
-            )
-        ctx.clock.sleep(POLL_SECONDS)
-        found = ctx.compute.instances(tags, alive_only=False)
+        if ctx.clock.now() > began + timeout:
+            raise DeadlineError(f"cluster {name} still has {_left(pending)}", hint=f"run `hcluster down {name}` again")
+        removed = removed.plus(_perform(ctx, tags, found, pending))
+        ctx.clock.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
     return DownResult(name, removed.terminated, removed.interfaces, removed.templates, removed.volumes)
+
+
+def plan_down(ctx: Context, name: str) -> tuple[list[Action], list[Instance]]:
+    """What ``down`` would do now, in order, and the nodes that there are; nothing is changed.
+
+    Raises:
+        DeniedError: it belongs to another team.
+        NotFoundError: there is nothing of this name.
+    """
+    if name == names.PLATFORM_CLUSTER:
+        raise DeniedError("`platform` is not a cluster", hint="use `hcluster platform down`")
+    tags = {**platform_tag(ctx), names.TAG_CLUSTER: name}
+    found = ctx.compute.instances(tags, alive_only=False)
+    earlier = read_claim(ctx.store, name)
+    _own(ctx, name, found, earlier[0] if earlier else None)
+    return ending(found, ctx.compute.inventory(tags), earlier[0].launch if earlier else ""), found
+
+
+def _left(actions: list[Action]) -> str:
+    return ", ".join(f"{action.count} {action.thing or f'{action.group} nodes'}" for action in actions)
 
 
 def _still_ours(ctx: Context, name: str, held: Claim | None) -> bool:
@@ -100,23 +129,33 @@ def _forget(ctx: Context, name: str, held: Claim | None) -> None:
         ctx.report(Progress("bucket", f"bucket {ctx.store.bucket} is gone, with the cluster's records", state="ok"))
 
 
-def remove(ctx: Context, tags: dict[str, str], found: list[Instance]) -> Removed:
-    """End instances and delete everything else that carries ``tags``."""
+def _perform(ctx: Context, tags: dict[str, str], found: list[Instance], actions: list[Action]) -> Removed:
+    doomed = {node for action in actions if action.kind == "end" for node in action.nodes}
+    things = [action.thing for action in actions if action.kind == "remove"]
+    return remove(ctx, tags, [node for node in found if node.id in doomed], things)
+
+
+def remove(
+    ctx: Context, tags: dict[str, str], found: list[Instance], things: Collection[str] = tuple(THINGS)
+) -> Removed:
+    """End instances in one call, then delete those of ``things`` that carry ``tags``, side by side."""
     there = [node for node in found if node.state != "terminated"]
     if there:
         ctx.report(Progress("terminate", "terminating nodes", 0, len(there)))
         ctx.compute.terminate([node.id for node in there])
         wait_gone(ctx, there)
         ctx.report(Progress("terminate", "nodes terminated", len(there), len(there), "ok"))
-    interfaces, templates, volumes = gather(
-        [
-            lambda: ctx.compute.delete_interfaces(tags),
-            lambda: ctx.compute.delete_templates(tags),
-            lambda: ctx.compute.delete_volumes(tags),
-        ]
-    )
-    ctx.report(Progress("remove", f"removed {interfaces} interfaces, {templates} launch templates", state="ok"))
-    return Removed(len(there), interfaces, templates, volumes)
+    deletes = {
+        "interfaces": ctx.compute.delete_interfaces,
+        "templates": ctx.compute.delete_templates,
+        "volumes": ctx.compute.delete_volumes,
+    }
+    gone = [thing for thing in deletes if thing in things]
+    counts = dict(zip(gone, gather([partial(deletes[thing], tags) for thing in gone]), strict=True))
+    if counts:
+        said = ", ".join(f"{count} {THINGS[thing]}" for thing, count in counts.items())
+        ctx.report(Progress("remove", f"removed {said}", state="ok"))
+    return Removed(len(there), counts.get("interfaces", 0), counts.get("templates", 0), counts.get("volumes", 0))
 
 
 def _own(ctx: Context, name: str, found: list[Instance], claim: Claim | None) -> None:

@@ -31,5 +31,7 @@ class Action:
     """By which policy of a field it is done; "" when no changed field asks for it."""
     nodes: tuple[str, ...] = ()
     """Ids of the nodes that it acts upon; () for those that are to be launched."""
+    thing: str = ""
+    """What is removed: one of ``hcluster.plan.ending.THINGS``; "" for nodes."""
     batches: int = 1
     """In how many runs, one after the other, so that not all of a group are away at once."""

@@ -10,13 +10,19 @@ TAG_LAUNCH = "hcluster:launch"
 TAG_TEAM = "hcluster:team"
 TAG_OWNER = "hcluster:owner"
 TAG_TOLD = "hcluster:told"
-"""What a node was told to be: digests of its launch's configuration and of its Puppet release, shortened."""
+"""What a node is told to be: see ``hcluster.model.told``. It reads the tag at its metadata service."""
+TAG_MADE = "hcluster:made"
+"""A digest of what a node was launched with and cannot be told otherwise: see ``hcluster.plan.converge.made_mark``."""
 
 TAG_VOLUME = "hcluster:volume"
 """What a volume of the platform itself holds: METASTORE_VOLUME. Volumes of nodes have none."""
 
 TAG_IMAGE_HASH = "hcluster:inputs"
 TAG_IMAGE_NAME = "hcluster:image"
+TAG_IMAGE_PARENT = "hcluster:parent"
+"""Id of the image that an image was baked on."""
+TAG_IMAGE_LAYERS = "hcluster:layers"
+"""Names of the images in an image, lowest first, with commas."""
 TAG_REGION = "hcluster:region"
 """Of roles and instance profiles alone: their names are shared by all regions of an account."""
 
@@ -68,6 +74,9 @@ def registry_key(cluster: str, launch: str) -> str:
 
 
 REGISTRY_PREFIX = "registry/clusters/"
+
+HISTORY_KEY = "history/runs.json"
+"""How long earlier runs of verbs took on this platform."""
 
 
 def release_key(digest: str) -> str:

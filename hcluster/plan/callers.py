@@ -155,7 +155,9 @@ def _reader(scope: Scope) -> list[Statement]:
         _allow(
             "ReadRecords",
             ["s3:GetObject"],
-            scope.s3("clusters/*", names.PLATFORM_KEY, "puppet/channels/*", f"{names.REGISTRY_PREFIX}*"),
+            scope.s3(
+                "clusters/*", names.PLATFORM_KEY, "puppet/channels/*", f"{names.REGISTRY_PREFIX}*", names.HISTORY_KEY
+            ),
         ),
     ]
 
@@ -166,7 +168,7 @@ def _operator(scope: Scope) -> list[Statement]:
         _allow(
             "KeepRecords",
             ["s3:DeleteObject", "s3:PutObject"],
-            scope.s3("clusters/*", f"{names.REGISTRY_PREFIX}*"),
+            scope.s3("clusters/*", f"{names.REGISTRY_PREFIX}*", names.HISTORY_KEY),
         ),
         _allow(
             "Data",
@@ -194,6 +196,16 @@ def _running(scope: Scope) -> list[Statement]:
             ],
             scope.ec2("instance", "launch-template", "network-interface", "volume"),
             StringEquals=scope.tags("ResourceTag"),
+        ),
+        # This tag alone: with others a node could be made another team's.
+        _allow(
+            "TellNodes",
+            ["ec2:CreateTags"],
+            scope.ec2("instance"),
+            **{
+                "StringEquals": scope.tags("ResourceTag"),
+                "ForAllValues:StringEquals": {"aws:TagKeys": [names.TAG_TOLD]},
+            },
         ),
         _allow(
             "ReachNodes",

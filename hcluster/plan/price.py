@@ -130,7 +130,7 @@ def _priced(pools: Sequence[_Pool], book: PriceBook, market: Market | None = Non
 
 def _price(pool: _Pool, market: Market, book: PriceBook) -> Amount | None:
     if market == "on-demand":
-        prices = [price.usd for one in pool.types if (price := book.listed.get(one))]
+        prices = [listed.usd for one in pool.types if (listed := book.listed.get(one))]
         known = len(prices) == len(pool.types)
     else:
         # A type need not be offered in each zone, but somewhere.
