@@ -124,7 +124,7 @@ def run_on(
     ``keep``; stderr ends with a line that says what was cut. Ctrl-C ends the commands on all nodes, and so does a watch
     that raises.
     """
-    sessions = _Sessions()
+    sessions = Sessions()
     looking = watch or _Blind()
 
     def one(node: Instance) -> tuple[Instance, int, bytes, bytes]:
@@ -161,7 +161,7 @@ def run_on(
         raise
 
 
-class _Sessions:
+class Sessions:
     """What is open, and once closed, all that is opened later, too."""
 
     def __init__(self) -> None:
