@@ -7,6 +7,14 @@ if command -v cloud-init >/dev/null; then
     # Its exit code 2 means finished with warnings.
     timeout 300 cloud-init status --wait >/dev/null || [ $? -eq 2 ]
 fi
+if [ "$BAKE_ROLE" = layer ]; then
+    if [ ! -e /etc/hcluster/image.json ]; then
+        echo "the parent is no image of hcluster's: it has no /etc/hcluster/image.json" >&2
+        exit 1
+    fi
+    # This machine is no node, although its image makes it look like one.
+    systemctl stop hcluster-converge.timer
+fi
 
 if [ -n "${PACKAGE_PROXY:-}" ]; then
     printf 'Acquire::http::Proxy "http://%s";\nAcquire::https::Proxy "http://%s";\n' "$PACKAGE_PROXY" "$PACKAGE_PROXY" \
@@ -26,4 +34,4 @@ apt=(apt-get --quiet --quiet -o DPkg::Lock::Timeout=120 -o Acquire::Retries=3)
 systemctl disable --quiet --now puppet.service 2>/dev/null || true # masterless: our own timer converges
 
 install -d -m 0755 -o "${SUDO_USER:-root}" /var/cache/hcluster
-echo "## uploading the distribution"
+echo "## uploading what is installed"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Everything that is installed, Puppet installs: role::image.
+# Everything that is installed, Puppet installs: role::image, or role::layer on an image that has Hadoop.
 set -euo pipefail
 
 cache=/var/cache/hcluster
@@ -9,9 +9,13 @@ chown --recursive root:root "$cache"
 install -d "$release"
 tar --extract --gzip --no-same-owner --file "$cache/puppet.tar.gz" --directory "$release"
 
-echo "## puppet apply, role::image"
+# What this image adds, for class layer.
+install -d -m 0755 /etc/hcluster
+install -m 0644 "$cache/layer.yaml" /etc/hcluster/node.yaml
+
+echo "## puppet apply, role::$BAKE_ROLE"
 code=0
-FACTER_hcluster_role=image LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive puppet apply --detailed-exitcodes --color=false \
+FACTER_hcluster_role="$BAKE_ROLE" LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive puppet apply --detailed-exitcodes --color=false \
     --modulepath "$release/site-modules:$release/modules" --hiera_config "$release/hiera.yaml" \
     "$release/manifests/site.pp" || code=$?
 case $code in
@@ -21,3 +25,4 @@ case $code in
         exit 1
         ;;
 esac
+rm /etc/hcluster/node.yaml

@@ -6,7 +6,7 @@ echo "## cleaning up"
 rm -f /etc/apt/apt.conf.d/00hcluster-bake /etc/dpkg/dpkg.cfg.d/hcluster-bake /usr/sbin/policy-rc.d
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/cache/puppet/{state,reports,public}
-rm -f /var/cache/hcluster/*.tar.zst /var/cache/hcluster/*.tar.gz /var/cache/hcluster/image.json
+rm -rf /var/cache/hcluster/{*.tar.zst,*.tar.gz,image.json,layer.yaml,jars,files,checks}
 
 # Keys come from EC2 Instance Connect alone. sshd reads this when the next machine boots, so this session can go on.
 install -d -m 0755 /etc/ssh/sshd_config.d

@@ -109,6 +109,32 @@ smoke() {
     done
 }
 
+# The checks of this image's layers and of those below it, while the daemons run.
+checks() {
+    local check image code
+    for check in /usr/local/lib/hcluster/checks/*; do
+        [ -e "$check" ] || continue
+        image=$(basename "${check%-*}")
+        echo "## check of $image: $(head --lines 1 "$check")"
+        code=0
+        PYTHON=/opt/hcluster/python/$image/bin/python3 JARS=/opt/hcluster/jars PYTHONDONTWRITEBYTECODE=1 \
+            timeout 300 bash -euo pipefail "$check" </dev/null || code=$?
+        if [ "$code" -ne 0 ]; then
+            echo "a check of image $image failed with code $code:" >&2
+            cat "$check" >&2
+            return 1
+        fi
+    done
+}
+
+# A jar that is none, or not whole, shows when some job needs it.
+layer_jars() {
+    local jar
+    for jar in /opt/hcluster/jars/*.jar; do
+        [ ! -e "$jar" ] || python3 -m zipfile --test "$jar" >/dev/null
+    done
+}
+
 forget() {
     echo "## removing the traces"
     local started
@@ -133,9 +159,11 @@ services >"$state/services"
 tar --create --file "$state/etc.tar" --directory / "${bound[@]}" etc
 paths >"$state/paths"
 jars
+layer_jars
 daemons
 s3a
 smoke
+checks
 classes
 forget
 echo "## the image is valid"

@@ -38,14 +38,14 @@ def publish(
       hcluster puppet publish
       hcluster puppet publish --channel testing
     """
-    from hcluster.cli.ami import checkout
+    from hcluster.cli.ami import sources
     from hcluster.releases.publish import publish as publish_release
 
     with flow(ctx) as context:
         chosen = channel or context.platform.puppet.channel
         # The first thing of a platform that needs its bucket; `platform up` adopts it.
         context.store.ensure_bucket({TAG_PLATFORM: context.platform.name})
-        folder = source or checkout() / "puppet"
+        folder = source or sources().puppet
         done = publish_release(context.store, folder, chosen, context.principal, context.report, clock=context.clock)
     said = "points to" if done.moved else "already points to"
     render.emit(state_of(ctx), done, f"channel {done.channel} {said} release {done.digest}")

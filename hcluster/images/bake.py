@@ -1,114 +1,63 @@
-"""Bake the Hadoop image with Packer: once for the same inputs, on AWS and the local cloud alike."""
+"""Bake images with Packer: each once for the same inputs, on AWS and the local cloud alike, after those below it."""
 
 from __future__ import annotations
 
 import fcntl
 import json
-import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
 
-from hcluster.errors import BakeError, DeadlineError, NotFoundError, UsageError
-from hcluster.images import distribution, inputs, node_tree
-from hcluster.images.transcript import Transcript
+from hcluster.errors import BakeError, DeadlineError, NotFoundError
+from hcluster.images import builder, distribution, inputs, node_tree, prune
+from hcluster.images import layer as layers
+from hcluster.images.builder import STEP, Access, Build, Wanted
+from hcluster.images.jars import Fetch
+from hcluster.images.layer import Layer
+from hcluster.images.sources import Recipe, Sources, lineage
 from hcluster.model import names
 from hcluster.model.events import Progress, Report, silent
 from hcluster.model.image import Image
 from hcluster.model.principal import Principal
 from hcluster.ports import Clock, Compute, Images
+from hcluster.spec.image import BASE
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when what this module does to an image changes otherwise than through its inputs."""
 DEADLINE_SECONDS = 1800.0
-BUILDER_ROLE = "bake"
-"""Role tag of the instance on which an image is baked."""
-STEP = "bake"
-SSH_PORT = 22
-_BASTION = re.compile(
-    r"(?:(?P<user>[^@\s]+)@)?(?P<host>\[[0-9a-fA-F:.]+\]|[^@:\s\[\]]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII
-)
+_DIST = "dist.tar.zst"
+_NODE = "node.tar.zst"
 
 
 @dataclass(frozen=True, slots=True)
-class Sources:
-    """The checkout that an image is made of."""
+class Bakery:
+    """All that bakes of one platform have in common."""
 
-    root: Path
-
-    def check(self) -> None:
-        """Raises NotFoundError when this is no checkout."""
-        if not (self.root / "ami" / "hadoop.pkr.hcl").is_file():
-            raise NotFoundError(
-                f"{self.root} holds no ami/hadoop.pkr.hcl",
-                hint="run it in a checkout of hcluster, or name one: --source DIR",
-            )
-
-    @property
-    def ami(self) -> Path:
-        """Template, scripts and distribution."""
-        return self.root / "ami"
-
-    @property
-    def package(self) -> Path:
-        """Hcluster's own code."""
-        return self.root / "hcluster"
-
-    @property
-    def lock(self) -> Path:
-        """The pinned Python packages."""
-        return self.root / "uv.lock"
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How Packer reaches EC2."""
-
-    region: str
-    ec2_endpoint: str
-    """URL, such as https://ec2.us-east-1.amazonaws.com."""
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str = field(default="", repr=False)
-
-    def environment(self, ours: Mapping[str, str]) -> dict[str, str]:
-        """Of Packer's process: ours, but with these credentials and no others, and without a call home."""
-        kept = {name: value for name, value in ours.items() if not name.startswith(("AWS_", "PACKER_", "PKR_VAR_"))}
-        host = urlsplit(self.ec2_endpoint).hostname or ""
-        direct = ",".join(part for part in (ours.get("NO_PROXY") or ours.get("no_proxy"), host) if part)
-        kept |= {
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "CHECKPOINT_DISABLE": "1",
-            "NO_PROXY": direct,
-            "no_proxy": direct,
-        }
-        return kept | ({"AWS_SESSION_TOKEN": self.token} if self.token else {})
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """The platform's say in its image."""
-
-    platform: str
-    family: str
-    """Name that clusters ask for, such as hadoop."""
-    base_name: str
-    base_owner: str
-    instance_type: str
-    vpc: str = "default"
-    subnets: tuple[str, ...] = ()
-    ssh_user: str = "admin"
-    package_proxy: str = ""
-    bastion: str = ""
+    images: Images
+    compute: Compute
+    access: Access
+    wanted: Wanted
+    sources: Sources
+    folders: Sequence[Path]
+    """Where the YAML of an image is looked for, in this order."""
+    release: tuple[str, bytes]
+    """(SHA-256, bytes) of the packed Puppet code that installs."""
+    from_bucket: Fetch
+    """The body of an object of the platform's bucket."""
+    cache: Path
+    """Folder for what can be built again, and for logs."""
+    principal: Principal
+    """Who bakes; recorded in the image."""
+    clock: Clock
+    environment: Mapping[str, str]
+    """Of this process; Packer's is made from it."""
+    report: Report = silent
+    deadline: float = DEADLINE_SECONDS
+    """Seconds that Packer may take for one image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,229 +69,205 @@ class Baked:
     """Hash of every input."""
     baked: bool
     """False: an image of the same inputs was there."""
+    reason: str
+    """Why it was baked, or why not."""
     seconds: float
+    parents: tuple[Baked, ...] = ()
+    """The same of the images that it stands on, lowest first."""
 
 
-def inputs_of(sources: Sources, wanted: Wanted, base: Image, release_digest: str) -> str:
+def bake(bakery: Bakery, name: str, *, force: bool = False, parents: bool = True) -> Baked:
+    """Make sure that there is an image of these inputs, and before it of each image that it stands on.
+
+    Args:
+        bakery: what all bakes have in common.
+        name: of the image; NAME.yaml is in one of the folders.
+        force: bake even when an image of the same inputs exists; the newest one wins.
+        parents: whether images below it are baked, too, when their inputs changed; if not, its parent's newest image is
+            taken as it is.
+
+    Raises:
+        BakeError: Packer, Puppet or the validation failed; the context has the end of what they said.
+        NotFoundError: no such YAML, no parent, no network.
+        SpecError, UsageError: a YAML is wrong, or images stand on each other in a circle.
+        DeadlineError: it took too long; Packer removed its instance.
+        IntegrityError: a jar or a package is not the one that is locked.
+    """
+    bakery.sources.check()
+    recipes = lineage(name, bakery.folders)
+    if not parents:
+        recipes = recipes[-1:]
+    done: list[Baked] = []
+    for recipe in recipes:
+        parent = done[-1].image if done else _parent(bakery, recipe)
+        below = tuple(done)
+        one = _one(bakery, recipe, parent, force=force and recipe is recipes[-1])
+        done.append(Baked(one.image, one.inputs, one.baked, one.reason, one.seconds, below))
+    prune.prune(bakery.cache)
+    return done[-1]
+
+
+def inputs_of(sources: Sources, wanted: Wanted, layer: Layer, parent: Image, release_digest: str) -> str:
     """Hash (hex) of everything that an image depends on: a difference in any input is another image."""
     values = {
         "format": FORMAT,
         "platform": wanted.platform,
-        "family": wanted.family,
         "ssh_user": wanted.ssh_user,
-        "base": base.id,
+        "parent": parent.id,
         "release": release_digest,
-        "distribution": distribution.key_of(sources.ami / "hadoop"),
-        "node": node_tree.key_of(sources.package, sources.lock),
+        "layer": layer.inputs(),
     }
-    files = [sources.ami / "hadoop.pkr.hcl", *inputs.files_below(sources.ami / "scripts")]
+    if not layer.recipe.spec.layered:
+        values["distribution"] = distribution.key_of(sources.ami / "hadoop")
+        values["node"] = node_tree.key_of(sources.package, sources.lock)
+    files = [sources.template, *inputs.files_below(sources.ami / "scripts")]
     return inputs.hash_of(values, {"ami": files}, sources.root)
 
 
-def bake(
-    images: Images,
-    compute: Compute,
-    access: Access,
-    wanted: Wanted,
-    sources: Sources,
-    release: tuple[str, bytes],
-    *,
-    cache: Path,
-    principal: Principal,
-    clock: Clock,
-    environment: Mapping[str, str],
-    report: Report = silent,
-    force: bool = False,
-    deadline: float = DEADLINE_SECONDS,
-) -> Baked:
-    """Make sure that there is an image of these inputs.
+def _parent(bakery: Bakery, recipe: Recipe) -> Image:
+    """The image below one whose parent is not baked along. Raises NotFoundError."""
+    parent = recipe.spec.parent
+    if parent == BASE:
+        return bakery.images.base_image(bakery.wanted.base_name, bakery.wanted.base_owner)
+    if parent.startswith("ami-"):
+        return bakery.images.image(parent)
+    found = bakery.images.images({names.TAG_PLATFORM: bakery.wanted.platform, names.TAG_IMAGE_NAME: parent})
+    if not found:
+        raise NotFoundError(
+            f"{recipe.spec.name} stands on image {parent}, of which there is none",
+            hint=f"bake it where its YAML is (`hcluster ami bake --image {parent}`), or name that folder: --images DIR",
+            reference="no-image",
+        )
+    return found[0]
 
-    Args:
-        images: where images are.
-        compute: for the network that the building instance is put into.
-        access: how Packer reaches EC2.
-        wanted: the platform's say.
-        sources: the checkout.
-        release: (SHA-256, bytes) of the packed Puppet code that installs.
-        cache: folder for what can be built again, and for logs.
-        principal: who bakes; recorded in the image.
-        clock: time.
-        environment: of this process; Packer's is made from it.
-        report: where progress goes.
-        force: bake even when an image of the same inputs exists; the newest one wins.
-        deadline: seconds that Packer may take.
 
-    Raises:
-        BakeError: Packer, Puppet or the validation failed; the context has the end of what they said.
-        NotFoundError: no base image, no network.
-        DeadlineError: it took too long; Packer removed its instance.
-        IntegrityError: Maven delivered other jars than locked.
-    """
-    began = clock.now()
-    sources.check()
-    report(Progress(STEP, "computing the image's inputs"))
-    base = images.base_image(wanted.base_name, wanted.base_owner)
-    key = inputs_of(sources, wanted, base, release[0])
-    tags = {names.TAG_PLATFORM: wanted.platform, names.TAG_IMAGE_NAME: wanted.family, names.TAG_IMAGE_HASH: key}
-    if not force and (existing := _existing(images, tags)):
-        return _done(images, existing, key, report, baked=False, seconds=clock.now() - began)
-    dist = distribution.build(sources.ami / "hadoop", cache, report=report).archive
-    tree = node_tree.build(sources.package, sources.lock, cache, report=report)
-    name = f"hcluster-{wanted.family}-{key[:12]}"
-    with _alone(cache / f"bake-{name}.lock", clock, deadline, report) as guard:
-        if not force and (existing := _existing(images, tags)):
-            return _done(images, existing, key, report, baked=False, seconds=clock.now() - began)
-        if force and images.images(tags):
-            # The old one stays: nodes may still be launched from it.
-            name = f"{name}-{datetime.fromtimestamp(clock.now(), UTC):%Y%m%d%H%M%S}"
-        _sweep(compute, wanted.platform, clock.now() - 2 * deadline)
-        with tempfile.TemporaryDirectory(prefix="hcluster-bake-") as scratch:
-            variables = _variables(compute, access, wanted, base, name, tags)
-            files = {"distribution": str(dist), "node_tree": str(tree)}
-            about = _about(name, key, base, release[0], principal, clock.now())
-            files |= _write(Path(scratch), {"release": release[1], "version_file": about})
-            var_file = Path(scratch) / "variables.pkrvars.json"
-            var_file.write_text(json.dumps(variables | files))
-            image = _packer(access, sources, var_file, name, cache, environment, report, deadline, guard)
-    found = images.image(image) if image else _existing(images, tags)
+def _one(bakery: Bakery, recipe: Recipe, parent: Image, *, force: bool) -> Baked:
+    """One image on a parent that is there."""
+    began = bakery.clock.now()
+    family = recipe.spec.name
+    bakery.report(Progress(STEP, f"{family}: computing the image's inputs"))
+    layer = layers.pin(recipe, bakery.cache / "logs", report=bakery.report)
+    key = inputs_of(bakery.sources, bakery.wanted, layer, parent, bakery.release[0])
+    ours = {names.TAG_PLATFORM: bakery.wanted.platform, names.TAG_IMAGE_NAME: family}
+    tags = {**ours, names.TAG_IMAGE_HASH: key}
+    if not force and (existing := _existing(bakery.images, tags)):
+        return _done(bakery, existing, key, "", bakery.clock.now() - began)
+    reason = "forced" if force else _reason(bakery.images.images(ours), parent)
+    bakery.report(Progress(STEP, f"{family}: to be baked on {parent.name}, since {reason}"))
+    name = f"hcluster-{family}-{key[:12]}"
+    with tempfile.TemporaryDirectory(dir=_made(bakery.cache), prefix=".bake-") as folder:
+        scratch = Path(folder)
+        uploads = _gather(bakery, layer, scratch)
+        with _alone(bakery.cache / f"bake-{name}.lock", bakery.clock, bakery.deadline, bakery.report) as guard:
+            if not force and (existing := _existing(bakery.images, tags)):
+                return _done(bakery, existing, key, "", bakery.clock.now() - began)
+            if force and bakery.images.images(tags):
+                # The old one stays: nodes may still be launched from it.
+                name = f"{name}-{datetime.fromtimestamp(bakery.clock.now(), UTC):%Y%m%d%H%M%S}"
+            builder.sweep(bakery.compute, bakery.wanted.platform, bakery.clock.now() - 2 * bakery.deadline)
+            (uploads / "image.json").write_bytes(_about(bakery, layer, parent, name, key))
+            role = "layer" if recipe.spec.layered else "image"
+            lineage_tags = {names.TAG_IMAGE_PARENT: parent.id, names.TAG_IMAGE_LAYERS: _layers(parent, layer)}
+            build = Build(name, recipe.spec.description, parent, role, tags | lineage_tags, uploads)
+            image = _run(bakery, build, scratch, guard)
+    found = bakery.images.image(image) if image else _existing(bakery.images, tags)
     if found is None:
-        raise BakeError(f"Packer ended well but made no image {name}", hint=f"see {_log(cache, name)}")
-    return _done(images, found, key, report, baked=True, seconds=clock.now() - began)
+        hint = f"see {builder.log_of(bakery.cache, name)}"
+        raise BakeError(f"Packer ended well but made no image {name}", hint=hint)
+    return _done(bakery, found, key, reason, bakery.clock.now() - began)
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def _existing(images: Images, tags: Mapping[str, str]) -> Image | None:
     return next((image for image in images.images(tags) if image.state == "available"), None)
 
 
-def _done(images: Images, image: Image, key: str, report: Report, *, baked: bool, seconds: float) -> Baked:
+def _reason(before: Sequence[Image], parent: Image) -> str:
+    """Why an image of a family has to be baked, from those that there are, newest first; pure."""
+    if not before:
+        return "there is none yet"
+    below = before[0].tags.get(names.TAG_IMAGE_PARENT, "")
+    if below != parent.id:
+        return f"its parent changed from {below or 'another'} to {parent.id}"
+    return "its own inputs changed"
+
+
+def _done(bakery: Bakery, image: Image, key: str, reason: str, seconds: float) -> Baked:
     """The attribute is set in either case: whoever baked before may have been killed just before this."""
-    images.require_imdsv2(image.id)
-    said = f"baked in {seconds:.0f} s" if baked else "exists, its inputs are unchanged"
-    report(Progress(STEP, f"image {image.id} ({image.name}) {said}", state="ok"))
-    return Baked(image, key, baked, seconds)
+    bakery.images.require_imdsv2(image.id)
+    said = f"baked in {seconds:.0f} s" if reason else "exists, its inputs are unchanged"
+    bakery.report(Progress(STEP, f"image {image.id} ({image.name}) {said}", state="ok"))
+    return Baked(image, key, bool(reason), reason or "its inputs are unchanged", seconds)
 
 
-def _variables(
-    compute: Compute, access: Access, wanted: Wanted, base: Image, name: str, tags: Mapping[str, str]
-) -> dict[str, object]:
-    found = compute.default_network() if wanted.vpc == "default" else compute.network(wanted.vpc)
-    if found is None:
-        raise NotFoundError(
-            f"region {access.region} has no default VPC",
-            hint="name a VPC in platform.yaml: `network: {vpc: vpc-…}`",
-            reference="no-network",
-        )
-    vpc, cidrs, subnets = found
-    platform_tag = {names.TAG_PLATFORM: wanted.platform}
-    group = compute.ensure_security_group(
-        names.resource_name(wanted.platform, BUILDER_ROLE), vpc=vpc, allow_from={}, allow_cidrs=cidrs, tags=platform_tag
-    )
-    user, host, port = bastion(wanted.bastion)
-    return {
-        "region": access.region,
-        "ec2_endpoint": access.ec2_endpoint,
-        "base_image": base.id,
-        "instance_type": wanted.instance_type,
-        "subnet": (wanted.subnets or subnets)[0],
-        "security_group": group,
-        "ssh_user": wanted.ssh_user,
-        "bastion_host": host,
-        "bastion_port": port,
-        "bastion_user": user or wanted.ssh_user,
-        "package_proxy": wanted.package_proxy,
-        "image_name": name,
-        "image_tags": {**tags, "Name": name},
-        "run_tags": {**platform_tag, names.TAG_ROLE: BUILDER_ROLE, "Name": f"bake {name}"},
-    }
+def _gather(bakery: Bakery, layer: Layer, scratch: Path) -> Path:
+    """The folder of all that goes onto the machine."""
+    uploads = scratch / "uploads"
+    uploads.mkdir()
+    layers.gather(layer, uploads, bakery.cache, bakery.from_bucket, report=bakery.report)
+    (uploads / "puppet.tar.gz").write_bytes(bakery.release[1])
+    if not layer.recipe.spec.layered:
+        sources = bakery.sources
+        dist = distribution.build(sources.ami / "hadoop", bakery.cache, report=bakery.report).archive
+        tree = node_tree.build(sources.package, sources.lock, bakery.cache, report=bakery.report)
+        # Links, so that they stay even when the cache is pruned meanwhile.
+        (uploads / _DIST).hardlink_to(dist)
+        (uploads / _NODE).hardlink_to(tree)
+    return uploads
 
 
-def bastion(text: str) -> tuple[str, str, int]:
-    """User ("" when not named), host and port of ``[user@]host[:port]``, an IPv6 address in brackets; pure.
-
-    Raises:
-        UsageError: the port is none, or there is no host.
-    """
-    if not text.strip():
-        return "", "", SSH_PORT
-    found = _BASTION.fullmatch(text.strip())
-    port = int(found["port"] or SSH_PORT) if found else 0
-    if not found or not 0 < port < 2**16:
-        raise UsageError(
-            f"network.bastion is {text!r}, which is not [user@]host[:port]",
-            hint="write it like admin@bastion.example.com:22 in platform.yaml",
-        )
-    return found["user"] or "", found["host"].strip("[]"), port
+def _layers(parent: Image, layer: Layer) -> str:
+    """Names of the images in an image, lowest first."""
+    return ",".join(part for part in (parent.tags.get(names.TAG_IMAGE_LAYERS, ""), layer.name) if part)
 
 
-def _about(name: str, key: str, base: Image, release: str, principal: Principal, now: float) -> bytes:
-    """Content of /etc/hcluster/image.json."""
+def _about(bakery: Bakery, layer: Layer, parent: Image, name: str, key: str) -> bytes:
+    """What becomes part of /etc/hcluster/image.json (ami/scripts/30-version.sh adds what the parent's tells)."""
+    by = {"user": bakery.principal.user, "team": bakery.principal.team}
+    below = {"id": parent.id, "name": parent.name}
     about = {
         "name": name,
         "inputs": key,
-        "base": {"id": base.id, "name": base.name},
-        "release": release,
-        "baked": datetime.fromtimestamp(now, UTC).isoformat(timespec="seconds"),
-        "by": {"user": principal.user, "team": principal.team},
+        "parent": below,
+        "release": bakery.release[0],
+        "baked": datetime.fromtimestamp(bakery.clock.now(), UTC).isoformat(timespec="seconds"),
+        "by": by,
+        "layers": [layer.about() | {"image": name, "inputs": key}],
     }
+    if not layer.recipe.spec.layered:
+        about["base"] = below
     return (json.dumps(about, indent=1, sort_keys=True) + "\n").encode()
 
 
-def _write(folder: Path, bodies: Mapping[str, bytes]) -> dict[str, str]:
-    """Put each body into a file; the paths."""
-    for name, body in bodies.items():
-        (folder / name).write_bytes(body)
-    return {name: str(folder / name) for name in bodies}
-
-
-def _log(cache: Path, name: str) -> Path:
-    return cache / "logs" / f"{name}.log"
-
-
-def _packer(
-    access: Access,
-    sources: Sources,
-    var_file: Path,
-    name: str,
-    cache: Path,
-    environment: Mapping[str, str],
-    report: Report,
-    deadline: float,
-    guard: IO[str],
-) -> str:
-    """Run Packer; the image's id, "" when it did not say."""
-    from hcluster.images.packer import LivePacker, Run
-
-    transcript, log = Transcript(), _log(cache, name)
-
-    def on_line(line: str) -> None:
-        if transcript.feed(line):
-            report(Progress(STEP, f"{name}: {transcript.step}"))
-
-    own = {
-        "TMPDIR": str(var_file.parent),
-        "PACKER_CACHE_DIR": str(var_file.parent),
-        "PACKER_CONFIG_DIR": str(var_file.parent),
-    }
-    # Packer holds the lock too: should we be killed, it still comes to its end, and a second bake waits for that.
-    run = Run(access.environment(environment) | own, log, deadline, on_line, (guard.fileno(),))
-    report(Progress(STEP, f"{name}: {transcript.step}"))
-    code, _, _ = LivePacker("packer", run).build(str(sources.ami / "hadoop.pkr.hcl"), var_file=var_file)
-    if code:
-        report(Progress(STEP, f"{name}: {transcript.step}", state="failed"))
-        raise BakeError(
-            f"baking {name} failed in the step: {transcript.step}",
-            context=transcript.context(),
-            hint=f"the whole output is in {log}; correct the cause and run `hcluster ami bake` again",
+def _run(bakery: Bakery, build: Build, scratch: Path, guard: IO[str]) -> str:
+    """Packer; the image's id, "" when it did not say."""
+    values = builder.variables(bakery.compute, bakery.access, bakery.wanted, build)
+    try:
+        return builder.run(
+            bakery.access,
+            bakery.sources.template,
+            values,
+            scratch,
+            bakery.cache,
+            bakery.environment,
+            bakery.report,
+            bakery.deadline,
+            guard,
         )
-    return transcript.image
-
-
-def _sweep(compute: Compute, platform: str, before: float) -> None:
-    """Terminate building instances of bakes that were killed with their Packer: older than any bake may take."""
-    found = compute.instances({names.TAG_PLATFORM: platform, names.TAG_ROLE: BUILDER_ROLE})
-    stale = [instance.id for instance in found if instance.launched.timestamp() < before]
-    if stale:
-        compute.terminate(stale)
+    except BakeError as cause:
+        try:
+            bakery.images.image(build.parent.id)
+        except NotFoundError:
+            raise BakeError(
+                f"the parent of {build.name}, {build.parent.id} ({build.parent.name}), was deregistered meanwhile",
+                context=cause.context,
+                hint="run the same `hcluster ami bake` again: it takes the parent's newest image, or bakes one",
+            ) from cause
+        raise
 
 
 @contextmanager

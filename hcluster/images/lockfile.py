@@ -18,6 +18,11 @@ def digest_of(path: Path) -> str:
         return hashlib.file_digest(source, "sha256").hexdigest()
 
 
+def digest_of_text(text: str) -> str:
+    """SHA-256 (hex) of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def scan(folder: Path) -> dict[str, str]:
     """Digest of every file below ``folder`` by relative path, sorted."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())

@@ -32,6 +32,8 @@ class MachineSpec:
     instance_type: str
     disks: tuple[Disk, ...] = ()
     """Its volumes, there before its PID 1 runs."""
+    key_pair: bool = False
+    """Whether it was launched with one, as machines are on which an image is baked."""
 
 
 class Machines(Protocol):

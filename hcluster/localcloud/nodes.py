@@ -231,9 +231,9 @@ class NodeMachines:
         return node
 
     def is_baking(self, address: str) -> bool:
-        """Whether a running node of a base image has this address: such nodes are there to be baked."""
+        """Whether a running node of this address is there to be baked: one of a base image, or one with a key pair."""
         return any(
-            node.spec.private_ip == address and self._layers.is_base(node.spec.image_id)
+            node.spec.private_ip == address and (node.spec.key_pair or self._layers.is_base(node.spec.image_id))
             for node in list(self._running.values())
         )
 

@@ -52,3 +52,17 @@ class UserData:
             raise IntegrityError(
                 "the user-data of this node was not written by hcluster", context=str(cause)
             ) from cause
+
+
+def builder_user_data(image: str) -> str:
+    """The text for a machine on which an image is baked: it is no node of any cluster."""
+    return json.dumps({"hcluster-bake": image})
+
+
+def is_builder(text: str) -> bool:
+    """Whether ``builder_user_data`` wrote this."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and "hcluster-bake" in found

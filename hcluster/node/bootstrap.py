@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hcluster.errors import HclusterError, NodeFailedError
-from hcluster.model.user_data import UserData
-from hcluster.node import health, lifetime, machine, release
+from hcluster.model.user_data import UserData, is_builder
+from hcluster.node import builder, health, lifetime, machine, release
 from hcluster.node.bucket import Bucket
 from hcluster.node.config import hiera
 from hcluster.node.imds import Identity, Imds
@@ -178,6 +178,8 @@ def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
     marks.enter("identity")
     try:
         identity = imds.identity()
+        if is_builder(identity.user_data):
+            return builder.let_in()
         user_data = UserData.parse(identity.user_data)
     except Exception as cause:  # noqa: BLE001 - the console is all that is left
         _, message, context = explained(cause)

@@ -122,6 +122,14 @@ class ImagesSpec(Schema):
         description="Name of the family of images; clusters use its newest by default.",
         json_schema_extra=live(_BAKES),
     )
+    directory: Annotated[str, StringConstraints(min_length=1)] = Field(
+        default="images",
+        description=(
+            "Folder with NAME.yaml of each image of your own, relative to this file; it need not exist. Images that "
+            "are not there are looked for among those that hcluster ships."
+        ),
+        json_schema_extra=live(_BAKES),
+    )
     bake_type: InstanceType = Field(
         default="m5.xlarge", description="Instance type on which images are baked.", json_schema_extra=live(_BAKES)
     )

@@ -5,7 +5,7 @@ File {
 }
 
 unless $facts['hcluster_role'] =~ Hcluster::Role {
-  fail("FACTER_hcluster_role is '${facts['hcluster_role']}', not one of master, core, task, platform, image, validate")
+  fail("FACTER_hcluster_role is '${facts['hcluster_role']}', not one of master, core, task, platform, image, layer, validate")
 }
 
 include "role::${facts['hcluster_role']}"

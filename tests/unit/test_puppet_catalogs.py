@@ -50,6 +50,22 @@ def facts(role: str, folder: Path, **more: object) -> dict[str, object]:
     return keys | {"profile::metastore::secret": str(folder / "secret")}
 
 
+def image_layer(**values: object) -> dict[str, object]:
+    """The Hiera layer of an image, as `hcluster ami bake` writes it."""
+    bare = {"packages": {}, "python": False, "jars": {}, "files": [], "checks": 0}
+    return {f"profile::layer::{key}": value for key, value in (bare | values).items()}
+
+
+LAYER = image_layer(
+    image="geo",
+    packages={"jq": "installed", "curl": "7.88"},
+    python=True,
+    jars={"a-1.jar": "ab" * 32},
+    files=[{"path": "/etc/geo/deep/x", "mode": "0600"}, {"path": "/motd", "mode": "0644"}],
+    checks=2,
+)
+
+
 @pytest.fixture(scope="module")
 def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
     folder = tmp_path_factory.mktemp("puppet")
@@ -67,7 +83,9 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         "validate": facts("validate", folder, metastore_uri=OWN, memory_mib=3072),
         "core-disks": facts("core", folder, disks=2),
         "master-disks": facts("master", folder, memory_mib=3072, disks=1),
-        "image": {},
+        "image": image_layer(image="hadoop"),
+        "layer": LAYER,
+        "layer-bare": image_layer(image="bare"),
         "nonsense": facts("core", folder),
     }
     hiera = (PUPPET / "hiera.yaml").read_text().replace("datadir: data", f"datadir: {PUPPET / 'data'}")
@@ -276,3 +294,43 @@ def test_hiveserver2_reads_the_logging_to_which_it_adds_the_log_of_each_operatio
     site = properties(catalogs["master"], "/etc/hive/hive-site.xml")
     assert f"File[{site['hive.log4j.file']}]" in catalogs["master"]
     assert site["hive.async.log.enabled"] == "false"
+
+
+def test_a_layer_installs_what_its_image_asks_for_and_nothing_of_hadoop(catalogs: dict[str, Catalog]) -> None:
+    found = catalogs["layer"]
+    assert found["Package[curl]"]["ensure"] == "7.88"
+    assert found["Package[jq]"]["ensure"] == "installed"
+    assert found["Hcluster_node::Tree[/opt/hcluster/python/geo]"]["archive"] == "/var/cache/hcluster/python.tar.zst"
+    jar = found["File[/opt/hcluster/jars/a-1.jar]"]
+    assert (jar["checksum"], jar["checksum_value"]) == ("sha256", "ab" * 32)
+    assert found["File[/etc/geo/deep/x]"]["source"] == "file:///var/cache/hcluster/files/0"
+    assert found["File[/etc/geo/deep/x]"]["mode"] == "0600"
+    assert {ref for ref in found if ref.startswith("Exec[folder")} == {"Exec[folder /etc/geo/deep]"}
+    checks = sorted(ref for ref in found if "/checks/" in ref)
+    assert checks == [f"File[/usr/local/lib/hcluster/checks/geo-00{number}]" for number in (0, 1)]
+    assert not [ref for ref in found if "hadoop" in ref or ref.startswith("Service[")]
+
+
+def test_a_bare_layer_is_nothing_and_the_hadoop_image_has_all_else(catalogs: dict[str, Catalog]) -> None:
+    assert {ref for ref in catalogs["layer-bare"] if not ref.startswith("Stage[")} == set()
+    assert "Hcluster_node::Tree[/opt/hadoop]" in catalogs["image"]
+    assert not [ref for ref in catalogs["image"] if "/opt/hcluster/jars" in ref or "/checks" in ref]
+
+
+def test_jars_of_layers_come_last_on_every_class_path_and_on_none_of_hdfs_and_yarn(
+    catalogs: dict[str, Catalog],
+) -> None:
+    jars = "/opt/hcluster/jars/*"
+    master = catalogs["master"]
+    for path, name in (("mapred", "mapreduce.application.classpath"), ("yarn", "yarn.application.classpath")):
+        assert properties(master, f"/etc/hadoop/{path}-site.xml")[name].split(",")[-1] == jars
+    prefix = properties(master, "/etc/tez/tez-site.xml")["tez.cluster.additional.classpath.prefix"]
+    assert prefix.split(":")[-1] == jars
+
+    def classpath(unit: str) -> list[str]:
+        text = master[f"File[/etc/systemd/system/{unit}.service]"]["content"]
+        return text.split("-cp ", 1)[1].split()[0].split(":")
+
+    assert classpath("hive-server2")[-1] == jars
+    for unit in ("hadoop-namenode", "hadoop-resourcemanager", "hadoop-historyserver"):
+        assert jars not in classpath(unit)

@@ -55,9 +55,9 @@ def test_an_unknown_command_is_a_usage_error_that_lists_the_known_ones() -> None
     assert "version" in done.stderr
 
 
-def test_the_class_path_ends_with_the_configuration() -> None:
+def test_the_class_path_ends_with_the_configuration_and_what_layers_of_the_image_bring() -> None:
     done = run("hadoop/files/command.sh", "classpath")
-    assert done.stdout.strip().endswith("/etc/hadoop")
+    assert done.stdout.strip().endswith(":/etc/hadoop:/opt/hcluster/jars/*")
 
 
 def test_a_formatted_directory_is_left_alone(tmp_path: Path) -> None:

@@ -163,6 +163,7 @@ class Lifecycle:
                     DOMAIN,
                     str(instance.instance_type),
                     disks,
+                    key_pair=bool(instance.key_name),
                 )
             )
         except HclusterError as error:

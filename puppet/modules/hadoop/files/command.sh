@@ -9,7 +9,7 @@ HADOOP_CONF_DIR=${HADOOP_CONF_DIR:-/etc/hadoop}
 HADOOP_HOME=$home
 HADOOP_MAPRED_HOME=$home
 export HADOOP_CONF_DIR HADOOP_HOME HADOOP_MAPRED_HOME
-classpath="$home/lib/hadoop/*:$home/lib/s3a/*${HADOOP_CLASSPATH:+:$HADOOP_CLASSPATH}:$home:$HADOOP_CONF_DIR"
+classpath="$home/lib/hadoop/*:$home/lib/s3a/*${HADOOP_CLASSPATH:+:$HADOOP_CLASSPATH}:$home:$HADOOP_CONF_DIR:/opt/hcluster/jars/*"
 name=${0##*/}
 
 usage() {

@@ -7,6 +7,7 @@
 # @param capacity_scheduler fixed properties of capacity-scheduler.xml
 # @param home where the distribution lies
 # @param conf_dir where the files go
+# @param layer_jars folder of the jars that layers of the image bring
 # @param client_heap_mib largest heap of a command
 # @param disk_label label of the file systems of this node's disks
 # @param disk_wait seconds until the disks must be there
@@ -18,6 +19,7 @@ class profile::hadoop (
   Hadoop::Properties $capacity_scheduler,
   String[1]          $home,
   String[1]          $conf_dir,
+  String[1]          $layer_jars,
   Integer[64]        $client_heap_mib,
   String[1]          $disk_label,
   Integer[1]         $disk_wait,
@@ -29,6 +31,8 @@ class profile::hadoop (
   $classpath = ["${home}/lib/hadoop/*", "${home}/lib/s3a/*"]
   # Without jars of its own before it, since a class archive (AppCDS) must find the same order everywhere.
   $daemon_classpath = $classpath + [$home, $conf_dir]
+  # Jars of layers come after everything else, for the same reason, and for no daemon of HDFS and YARN.
+  $layers = ["${layer_jars}/*"]
   $environment = {
     'HADOOP_CONF_DIR'    => $conf_dir,
     'HADOOP_COMMON_HOME' => $home,
@@ -69,7 +73,7 @@ class profile::hadoop (
     "${conf_dir}/capacity-scheduler.xml"
   ]
 
-  $container_classpath = ($classpath + [$conf_dir]).join(',')
+  $container_classpath = ($classpath + [$conf_dir] + $layers).join(',')
   $opens = ($profile::java::common + $profile::java::opens).join(' ')
   $task_flags = $profile::java::task.join(' ')
   $container = $profile::memory::task

@@ -38,7 +38,7 @@ class profile::hive (
       'heap_mib'    => $profile::memory::heap['hive-server2'],
       'limit_mib'   => $profile::memory::limit['hive-server2'],
       'classpath'   => ["${home}/lib/hive/*", "${home}/lib/tez/*"] + $profile::hadoop::classpath
-      + [$conf_dir, $profile::tez::conf_dir, $profile::hadoop::conf_dir],
+      + [$conf_dir, $profile::tez::conf_dir, $profile::hadoop::conf_dir] + $profile::hadoop::layers,
       'flags'       => $profile::java::daemon,
       'environment' => $profile::hadoop::environment + {
         'HADOOP_HOME'   => $home,

@@ -15,7 +15,7 @@ class profile::tez (
 
   $opens = $profile::hadoop::opens
   $task_flags = $profile::java::task.join(' ')
-  $classpath = ["${home}/lib/tez/*"] + $profile::hadoop::classpath + [$profile::hadoop::conf_dir]
+  $classpath = ["${home}/lib/tez/*"] + $profile::hadoop::classpath + [$profile::hadoop::conf_dir] + $profile::hadoop::layers
   $heartbeat = $profile::hadoop::heartbeat
   $site = { 'tez-site' => {} } + $hcluster::site
 

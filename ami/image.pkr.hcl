@@ -1,5 +1,5 @@
-# The Hadoop image: one template for AWS and every cloud with its API. `hcluster ami bake` supplies all variables and, through the
-# environment of Packer's process alone, the credentials.
+# Every image: one template for the Hadoop image and for layers on it, for AWS and every cloud with its API. `hcluster ami bake`
+# supplies all variables and, through the environment of Packer's process alone, the credentials.
 #
 # HCL2 as Packer 1.6 reads it: no required_plugins, no metadata_options. IMDSv2 is required by the image's attribute, which
 # hcluster sets after the bake, and by every launch template.
@@ -9,20 +9,24 @@ variable "ec2_endpoint" {
   type        = string
   description = "URL of EC2 as the profile reaches it; on AWS the region's own."
 }
-variable "base_image" {
+variable "parent" {
   type        = string
-  description = "Id of the newest image that fits platform.yaml's images.base; resolved before, since the name's hash covers it."
+  description = "Id of the image that this one is baked on; resolved before, since the name's hash covers it."
+}
+variable "puppet_role" {
+  type        = string
+  description = "What Puppet makes of the machine: image (with Hadoop), or layer (of an image that has it)."
 }
 variable "instance_type" { type = string }
 variable "root_gib" {
   type        = number
   default     = 30
-  description = "Size of the image's root volume, and so of each node's: the base image's 8 GiB would not hold a job's files."
+  description = "Size of the image's root volume, and so of each node's: Debian's 8 GiB would not hold a job's files."
 }
 variable "root_device" {
   type        = string
   default     = "/dev/xvda"
-  description = "Name of the base image's root device; the default is Debian's. With another name a second volume would be made."
+  description = "Name of the parent's root device; the default is Debian's. With another name a second volume would be made."
 }
 variable "subnet" { type = string }
 variable "security_group" { type = string }
@@ -38,40 +42,34 @@ variable "package_proxy" {
   description = "HOST:PORT of the proxy that packages are installed through; empty means directly."
 }
 variable "image_name" { type = string }
+variable "image_description" { type = string }
 variable "image_tags" { type = map(string) }
 variable "run_tags" {
   type        = map(string)
   description = "Tags of the instance on which the image is baked, and of its volume."
 }
-variable "distribution" {
+variable "user_data" {
   type        = string
-  description = "Path of dist.tar.zst."
+  description = "Tells a machine whose image has hcluster's node program that it is no node, and lets Packer's key in."
 }
-variable "node_tree" {
+variable "uploads" {
   type        = string
-  description = "Path of node.tar.zst."
-}
-variable "release" {
-  type        = string
-  description = "Path of the packed Puppet release."
-}
-variable "version_file" {
-  type        = string
-  description = "Path of what becomes /etc/hcluster/image.json."
+  description = "Folder, with a slash at its end: all that goes onto the machine."
 }
 
-source "amazon-ebs" "hadoop" {
+source "amazon-ebs" "image" {
   region                      = var.region
   custom_endpoint_ec2         = var.ec2_endpoint
   skip_region_validation      = true
   skip_metadata_api_check     = true
   skip_credential_validation  = true
-  source_ami                  = var.base_image
+  source_ami                  = var.parent
   instance_type               = var.instance_type
   subnet_id                   = var.subnet
   security_group_id           = var.security_group
   associate_public_ip_address = false
   shutdown_behavior           = "terminate"
+  user_data                   = var.user_data
 
   # The image takes over what the machine had; Debian's first boot grows the file system to its volume.
   launch_block_device_mappings {
@@ -93,7 +91,7 @@ source "amazon-ebs" "hadoop" {
   ssh_bastion_agent_auth = var.bastion_host != ""
 
   ami_name        = var.image_name
-  ami_description = "Hadoop, Hive and Tez with hcluster on Debian 12"
+  ami_description = var.image_description
   tags            = var.image_tags
   snapshot_tags   = var.image_tags
   run_tags        = var.run_tags
@@ -106,29 +104,17 @@ source "amazon-ebs" "hadoop" {
 }
 
 build {
-  sources = ["source.amazon-ebs.hadoop"]
+  sources = ["source.amazon-ebs.image"]
 
   provisioner "shell" {
     script           = "${path.root}/scripts/10-prepare.sh"
     execute_command  = "chmod +x '{{ .Path }}' && sudo env {{ .Vars }} '{{ .Path }}'"
-    environment_vars = ["PACKAGE_PROXY=${var.package_proxy}"]
+    environment_vars = ["PACKAGE_PROXY=${var.package_proxy}", "BAKE_ROLE=${var.puppet_role}"]
   }
 
   provisioner "file" {
-    source      = var.release
-    destination = "/var/cache/hcluster/puppet.tar.gz"
-  }
-  provisioner "file" {
-    source      = var.node_tree
-    destination = "/var/cache/hcluster/node.tar.zst"
-  }
-  provisioner "file" {
-    source      = var.version_file
-    destination = "/var/cache/hcluster/image.json"
-  }
-  provisioner "file" {
-    source      = var.distribution
-    destination = "/var/cache/hcluster/dist.tar.zst"
+    source      = var.uploads
+    destination = "/var/cache/hcluster/"
   }
 
   # In order; the last one decides whether this becomes an image.
@@ -140,6 +126,6 @@ build {
       "${path.root}/scripts/50-validate.sh",
     ]
     execute_command  = "chmod +x '{{ .Path }}' && sudo env {{ .Vars }} '{{ .Path }}'"
-    environment_vars = ["BAKE_REGION=${var.region}"]
+    environment_vars = ["BAKE_REGION=${var.region}", "BAKE_ROLE=${var.puppet_role}"]
   }
 }
