@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from hcluster.cli.complete import VARIABLE
 from hcluster.cli.config import CliState, Output, resolve
 from hcluster.cli.failures import tell
 from hcluster.cli.lazy import Entry, LazyGroup
@@ -31,7 +32,9 @@ ENTRIES = {
     "job": Entry("hcluster.cli.job", "app", "Run YARN jobs.", _WORK),
     "data": Entry("hcluster.cli.data", "app", "Put files into the platform's bucket, read and list them.", _WORK),
     "exec": Entry("hcluster.cli.reach", "exec_on_nodes", "Run a command on nodes.", _REACH),
+    "cp": Entry("hcluster.cli.copy", "cp", "Copy files to nodes, or from them.", _REACH),
     "ssh": Entry("hcluster.cli.reach", "ssh", "Open a shell on a node.", _REACH),
+    "proxy": Entry("hcluster.cli.proxy", "proxy", "Open a way to a cluster's web pages.", _REACH),
     "logs": Entry("hcluster.cli.reach", "logs", "Show a node's console or a daemon's log.", _REACH),
     "platform": Entry(
         "hcluster.cli.platform", "app", "What all clusters share: bucket, network, roles, metastore.", _SETUP
@@ -45,6 +48,18 @@ ENTRIES = {
         "hcluster.cli.policies", "policies", "Print the IAM policies that callers of hcluster need.", _SETUP
     ),
     "spec": Entry("hcluster.cli.spec", "app", "Write and check specs, and print their schemas.", _SETUP),
+    "completion": Entry(
+        "hcluster.cli.completion",
+        "completion",
+        "Print what makes a shell complete commands, clusters, nodes, groups and teams.",
+        _SETUP,
+    ),
+    "version": Entry(
+        "hcluster.cli.version",
+        "version",
+        "Print the versions of hcluster, Python, what a bake installs, and the schemas.",
+        _SETUP,
+    ),
     "local": Entry(
         "hcluster.cli.local",
         "app",
@@ -73,6 +88,7 @@ class Root(LazyGroup):
 app = typer.Typer(
     cls=Root,
     rich_markup_mode=None,
+    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -121,6 +137,11 @@ def root(
 
 def run(arguments: Sequence[str]) -> int:
     """One call; its exit code. Errors have been told on stderr."""
+    if VARIABLE in os.environ:
+        # The shell asks what a word may become; typer answers and exits.
+        from typer.completion import completion_init  # type: ignore[attr-defined]
+
+        completion_init()
     try:
         result = typer.main.get_command(app).main(list(arguments), prog_name="hcluster", standalone_mode=False)
     except typer.TyperException as cause:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, get_args
 import typer
 from typer.core import TyperGroup
 
+from hcluster.cli import complete
 from hcluster.cli.config import CliState, Output
 from hcluster.cli.naming import by_prefix, takes_a_cluster
 
@@ -78,12 +79,13 @@ def load(name: str, entry: Entry) -> Any:
 
 
 def _prepare(command: Any) -> None:
-    """Give every command below what all have: ``-h``, ``--output`` and ``--platform`` after its name, short names."""
+    """Give every command below what all have: options after its name, completion, short names."""
     command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
     if isinstance(command, TyperGroup):
         for inner in command.commands.values():
             _prepare(inner)
         return
+    complete.prepare(command)
     if takes_a_cluster(command.params):
         command.invoke = by_prefix(command.invoke)
     taken = {name for parameter in command.params for name in parameter.opts}

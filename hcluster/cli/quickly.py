@@ -6,19 +6,17 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from hcluster.errors import HclusterError
-
 Value = TypeVar("Value")
 
 
-def within(seconds: float, call: Callable[[], Value]) -> Value | HclusterError | None:
+def within(seconds: float, call: Callable[[], Value]) -> Value | Exception | None:
     """What ``call`` returns, the error that it raises, or None when it takes longer; it then ends with the process."""
-    answer: list[Value | HclusterError] = []
+    answer: list[Value | Exception] = []
 
     def work() -> None:
         try:
             answer.append(call())
-        except HclusterError as cause:
+        except Exception as cause:  # noqa: BLE001 - whatever it is, it is the caller's to judge
             answer.append(cause)
 
     # A daemon: the interpreter's end waits for all other threads.

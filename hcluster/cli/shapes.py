@@ -65,6 +65,38 @@ class NodeResult(TypedDict):
     stderr: str
 
 
+class NodeCopied(TypedDict):
+    """What was copied to or from one node."""
+
+    instance: str
+    address: str
+    files: int
+    bytes: int
+    left_out: list[str]
+    """What is neither file nor folder, and was not copied."""
+    error: str
+    """Why nothing was copied; empty when all was."""
+
+
+class WebPage(TypedDict):
+    """A web page of a cluster."""
+
+    name: str
+    url: str
+    """Behind the proxy."""
+    local: str | None
+    """On this machine, when that was asked for."""
+
+
+class Opened(TypedDict):
+    """What `proxy` has opened, until it ends."""
+
+    cluster: str
+    socks: str
+    """Address of the SOCKS5 proxy."""
+    pages: list[WebPage]
+
+
 class Log(TypedDict):
     """The end of a log."""
 
@@ -163,6 +195,13 @@ class Checked(TypedDict):
     """With all defaults filled in; null when something is wrong. `spec schema KIND` has its form."""
 
 
+class Installed(TypedDict):
+    """Where a shell's completion was written."""
+
+    shell: str
+    file: str
+
+
 class Written(TypedDict):
     """A file that was written."""
 
@@ -237,6 +276,8 @@ def shapes() -> dict[str, Any]:
         "data cat": Silent("it prints the object's own bytes"),
         "data list": list[StoredObject],
         "exec": list[NodeResult],
+        "cp": list[NodeCopied],
+        "proxy": Opened,
         "ssh": Silent("it is a shell"),
         "logs": Log,
         "platform up": PlatformRecord,
@@ -250,6 +291,8 @@ def shapes() -> dict[str, Any]:
         "doctor": list[Finding],
         "policies": Json,
         "spec schema": Json,
+        "completion": Installed,
+        "version": Versions,
         "spec init": Written,
         "spec validate": list[Checked],
         **dict.fromkeys(("local start", "local status", "local stop", "local reset"), cloud),

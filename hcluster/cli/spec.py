@@ -232,14 +232,14 @@ def schema(
     from hcluster.spec.load import schema as schema_of
 
     if described is Described.output:
-        typer.echo(render.to_json(_output_schema(" ".join(command or ()))))
+        typer.echo(render.to_json(output_schema(" ".join(command or ()))))
         return
     if command:
         raise UsageError("only `output` takes a command", hint=f"hcluster spec schema {described.value}")
     typer.echo(render.to_json(schema_of(Kind(described.value).value)))
 
 
-def _output_schema(command: str) -> dict[str, Any]:
+def output_schema(command: str) -> dict[str, Any]:
     """Of one command, or of each by its words."""
     from hcluster.cli.schemas import schema_of
     from hcluster.cli.shapes import Silent, shapes

@@ -12,7 +12,6 @@ import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -174,12 +173,16 @@ def _schema(distribution: Path, scratch: Path) -> list[tuple[str, Path | str | b
     return [*sorted(entries), ("metastore-schema/scripts/metastore/upgrade/mysql", "../../..")]
 
 
+def properties(source: Path) -> dict[str, str]:
+    """The pinned versions by their names, such as ``hadoop.version``."""
+    parent = ET.parse(source / "pom.xml").getroot()  # noqa: S314 - our own file
+    return {item.tag.removeprefix(_POM): item.text or "" for item in parent.iterfind(f"{_POM}properties/*")}
+
+
 def versions(source: Path) -> str:
     """The text of VERSIONS: one line a coordinate that a tree asks for."""
     parent = ET.parse(source / "pom.xml").getroot()  # noqa: S314 - our own file
-    properties: Mapping[str, str] = {
-        item.tag.removeprefix(_POM): item.text or "" for item in parent.iterfind(f"{_POM}properties/*")
-    }
+    pinned = properties(source)
     lines = []
     for module in parent.iterfind(f"{_POM}modules/{_POM}module"):
         root = ET.parse(source / str(module.text) / "pom.xml").getroot()  # noqa: S314 - our own file
@@ -187,7 +190,7 @@ def versions(source: Path) -> str:
             group, name, version = (
                 dependency.findtext(f"{_POM}{tag}", "") for tag in ("groupId", "artifactId", "version")
             )
-            lines.append(f"{module.text} {group}:{name}:{properties.get(version.strip('${}'), version)}")
+            lines.append(f"{module.text} {group}:{name}:{pinned.get(version.strip('${}'), version)}")
     return "\n".join(sorted(lines)) + "\n"
 
 
