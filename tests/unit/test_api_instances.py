@@ -253,6 +253,23 @@ def test_metadata_options_keep_what_a_change_does_not_name(cloud: Cloud) -> None
     )
 
 
+@pytest.mark.parametrize("key", ["cost center", "app/tier", "Größe", "_index"])
+def test_a_tag_that_metadata_cannot_show_keeps_an_instance_from_being_launched_or_tagged(
+    cloud: Cloud, key: str
+) -> None:
+    ec2 = cloud.client("ec2")
+    shown = {"HttpTokens": "required", "InstanceMetadataTags": "enabled"}
+    tags = [{"Key": key, "Value": "x"}]
+    with pytest.raises(ClientError, match="is not a valid tag key") as error:
+        cloud.run(1, MetadataOptions=shown, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+    assert _code(error) == "InvalidParameterValue"
+    cloud.run(1, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+    ids = cloud.run(1, MetadataOptions=shown)
+    with pytest.raises(ClientError, match="is not a valid tag key"):
+        ec2.create_tags(Resources=ids, Tags=tags)
+    ec2.create_tags(Resources=ids, Tags=[{"Key": "team:a=b,c@d", "Value": "any / thing"}])
+
+
 def test_the_console_is_the_machines(cloud: Cloud) -> None:
     ids = cloud.run(1)
     assert f"{ids[0]} booted" in cloud.client("ec2").get_console_output(InstanceId=ids[0])["Output"]

@@ -22,6 +22,7 @@ from hcluster.localcloud.api.market_records import Market
 from hcluster.localcloud.api.network import one_interface
 from hcluster.localcloud.api.parts import Reservation, iam_backends
 from hcluster.localcloud.api.rules import Rules
+from hcluster.localcloud.api.tags import demand_readable
 from hcluster.localcloud.api.volumes import Volumes
 
 DEFAULT_TYPE = "m1.small"
@@ -183,7 +184,9 @@ class Instances(Volumes, Market):
         self.demand_offered(kind, home.availability_zone, image)
         metadata = dict(data.get("MetadataOptions") or {})
         metadata.setdefault("HttpTokens", "required" if image.imds_support == "v2.0" else "optional")
-        user_data = data.get("UserData")
+        user_data, tags = data.get("UserData"), launch.joined_tags(data.get("TagSpecifications") or ())
+        if metadata.get("InstanceMetadataTags") == "enabled":
+            demand_readable(tags.get("instance", ()))
         return {
             "image": image,
             "type": kind,
@@ -193,7 +196,7 @@ class Instances(Volumes, Market):
             "profile": self._profile_arn(data.get("IamInstanceProfile") or {}),
             "metadata": metadata,
             "user_data": parse_user_data(str(user_data)) if user_data else None,
-            "tags": launch.joined_tags(data.get("TagSpecifications") or ()),
+            "tags": tags,
         }
 
     def _home(self, nics: list[dict[str, Any]], otherwise: Any) -> Any:

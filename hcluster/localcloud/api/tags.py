@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,24 @@ MOST = 50
 _PAGE = 1000
 _FILTERS = ("key", "resource-id", "resource-type", "value")
 
+_READABLE = re.compile(r"[0-9a-zA-Z\-_+=,.@:]{1,255}")
+_RESERVED = (".", "..", "_index")
+
 Tags = dict[str, str]
+
+
+def demand_readable(keys: Iterable[str]) -> None:
+    """Raise Fault for a key that instance metadata cannot show.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/work-with-tags-in-IMDS.html
+    """
+    for key in keys:
+        if not key.startswith("aws:") and (not _READABLE.fullmatch(key) or key in _RESERVED):
+            raise Fault(
+                "InvalidParameterValue",
+                f"'{key}' is not a valid tag key. Tag keys must match pattern ([0-9a-zA-Z\\-_+=,.@:]{{1,255}}), "
+                "and must not be a reserved name ('.', '..', '_index')",
+            )
 
 
 class TagRecords:
@@ -77,7 +95,10 @@ class TagOperations:
         """CreateTags: of what exists."""
         for resource_id in self._get_param("Resources", []):
             if str(resource_id).startswith("i-"):
-                self.ec2_backend.get_instance(resource_id)  # moto's own look-up takes a missing one
+                # moto's own look-up takes a missing one.
+                found = self.ec2_backend.get_instance(resource_id)
+                if found.metadata_options.instance_metadata_tags == "enabled":
+                    demand_readable(str(tag.get("Key")) for tag in self._get_param("Tags", []))
         return super().create_tags()  # type: ignore[misc] # the next one is moto's response
 
     def describe_tags(self: Any) -> ActionResult:
