@@ -283,6 +283,9 @@ class Remote(Protocol):
     def shell(self) -> int:
         """An interactive terminal; its exit code."""
 
+    def alive(self) -> bool:
+        """Whether the session still stands, as far as is known here; no call is made."""
+
     def close(self) -> None:
         """End it; safe to repeat."""
 

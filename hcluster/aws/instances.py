@@ -8,7 +8,7 @@ from datetime import UTC
 from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of
-from hcluster.aws.part import Part, Record, carries, chunks, tag_filters, tags_of
+from hcluster.aws.part import Part, Record, carries, chunks, tag_filters, tag_list, tags_of
 from hcluster.aws.session import AwsSession
 from hcluster.errors import CloudError, NotFoundError
 from hcluster.model.node import Instance
@@ -16,6 +16,8 @@ from hcluster.model.node import Instance
 ALIVE = ("pending", "running")
 TERMINATE_AT_ONCE = 1000
 """EC2's limit of ids in one TerminateInstances call."""
+TAG_AT_ONCE = 1000
+"""EC2's limit of ids in one CreateTags call."""
 FILTER_VALUES = 200
 """EC2's limit of values in one filter."""
 
@@ -69,6 +71,15 @@ class Instances(Part):
                 # One unknown id fails the whole call and ends nothing: name only those that exist.
                 self._terminate(self._existing(some))
 
+    def tag(self, instances: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Set tags of instances, 1,000 of them a call; other tags stay. Ids that are gone already are no error."""
+        for some in chunks(list(dict.fromkeys(instances)), TAG_AT_ONCE):
+            try:
+                self._tag(some, tags)
+            except NotFoundError:
+                # As with terminate: one unknown id fails the whole call.
+                self._tag(self._existing(some), tags)
+
     def console(self, instance: str) -> str:
         """The latest console output, "" when there is none yet. Raises NotFoundError for an unknown instance."""
         with self._session.call(f"reading the console of {instance}"):
@@ -95,6 +106,11 @@ class Instances(Part):
         if instances:
             with self._session.call(f"terminating {len(instances)} instances"):
                 self._ec2().terminate_instances(InstanceIds=list(instances))
+
+    def _tag(self, instances: Sequence[str], tags: Mapping[str, str]) -> None:
+        if instances:
+            with self._session.call(f"tagging {len(instances)} instances"):
+                self._ec2().create_tags(Resources=list(instances), Tags=tag_list(tags))
 
     def _existing(self, instances: Sequence[str]) -> list[str]:
         return [

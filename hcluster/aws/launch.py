@@ -22,6 +22,7 @@ from hcluster.errors import (
     UsageError,
 )
 from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
+from hcluster.model.told import can_hear
 
 DEVICES = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
 """Names that EC2 recommends for extra volumes; also their most."""
@@ -183,8 +184,13 @@ def template_data(request: TemplateRequest) -> dict[str, Any]:
         "NetworkInterfaces": [interface],
         "InstanceInitiatedShutdownBehavior": "terminate" if request.end_with_shutdown else "stop",
         # One hop: a container on a node does not get the node's credentials.
-        # No InstanceMetadataTags: nothing reads tags there, and with it EC2 refuses tag keys with spaces or slashes.
-        "MetadataOptions": {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 1},
+        "MetadataOptions": {
+            "HttpEndpoint": "enabled",
+            "HttpTokens": "required",
+            "HttpPutResponseHopLimit": 1,
+            # A node hears at its tags what it is told. With them EC2 refuses keys with spaces, slashes and the like.
+            "InstanceMetadataTags": "enabled" if can_hear(request.tags) else "disabled",
+        },
         "TagSpecifications": tag_specifications(request.tags, *tagged),
     }
     if request.disks:

@@ -15,6 +15,7 @@ from hcluster.model import names
 from hcluster.model.events import Progress
 from hcluster.model.launch import Disk, FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import Market
+from hcluster.model.told import Told
 from hcluster.model.user_data import UserData
 
 
@@ -33,6 +34,8 @@ class GroupPlan:
     known: tuple[str, ...] = ()
     """Ids of all nodes that this group ever had, as far as the cloud still tells."""
     interface: str = ""
+    made: str = ""
+    """The value of ``names.TAG_MADE``; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,9 @@ def resolve_image(ctx: Context, wanted: str) -> str:
     found = [image for image in ctx.images.images(tags) if image.state == "available"]
     if not found:
         raise NotFoundError(
-            f"there is no image {wanted} in {ctx.platform.region}", hint="run `hcluster ami bake`", reference="no-image"
+            f"there is no image {wanted} in {ctx.platform.region}",
+            hint=f"run `hcluster ami bake --image {wanted}`",
+            reference="no-image",
         )
     return found[0].id
 
@@ -81,9 +86,9 @@ def packed(config: Mapping[str, object]) -> tuple[bytes, str]:
     return body, hashlib.sha256(body).hexdigest()
 
 
-def told(config: Mapping[str, object], release: str) -> str:
-    """The value of ``names.TAG_TOLD`` of nodes with this configuration and release."""
-    return f"{packed(config)[1][:16]}-{release[:16]}"
+def told(config: Mapping[str, object], release: str) -> Told:
+    """What nodes with this configuration and release are told to be."""
+    return Told(packed(config)[1], release)
 
 
 def write_config(ctx: Context, ground: Ground, config: Mapping[str, object]) -> tuple[str, str]:
@@ -131,7 +136,8 @@ def template_request(ctx: Context, ground: Ground, plan: GroupPlan, config: tupl
         user_data=user_data.render(),
         tags={
             **ground.tags,
-            names.TAG_TOLD: f"{config[1][:16]}-{ground.release[:16]}",
+            names.TAG_TOLD: Told(config[1], ground.release).tag(),
+            **({names.TAG_MADE: plan.made} if plan.made else {}),
             names.TAG_GROUP: plan.group,
             names.TAG_ROLE: plan.role,
             "Name": f"{ground.cluster}-{plan.group}",

@@ -13,6 +13,7 @@ from hcluster.errors import ConflictError, NotFoundError
 from hcluster.flows.gather import gather
 from hcluster.model import names
 from hcluster.model.platform import PlatformRecord
+from hcluster.plan.changes import changes
 from hcluster.plan.nodes import expires_at
 from hcluster.ports import ObjectStore
 from hcluster.spec.cluster import ClusterSpec
@@ -36,6 +37,10 @@ class Claim:
     attempt: int = 0
     """Grows when the cloud launched less than it was asked for, so that the next call is a new one for it."""
     state: str = WANTED
+    by: str = ""
+    """Who wrote the spec; "" in claims of earlier versions."""
+    written: float = 0.0
+    """When, in epoch seconds."""
 
     def body(self) -> bytes:
         """As it lies in the bucket."""
@@ -51,39 +56,75 @@ def read_claim(store: ObjectStore, cluster: str) -> tuple[Claim, str] | None:
     return Claim(**json.loads(body)), etag
 
 
-def claim(store: ObjectStore, wanted: Claim) -> Claim:
-    """Claim a name, or take up one's own earlier claim with the spec now wanted.
+Seen = tuple[Claim, str] | None
+"""A claim and its etag as they were read, None for a name that was free."""
+
+
+def taken_up(seen: Seen, wanted: Claim) -> Claim:
+    """What a claim becomes when ``wanted`` is claimed over it: one's own earlier launch goes on with the new spec.
 
     Raises:
-        ConflictError: another team or owner holds the name.
+        ConflictError: another team or owner holds the name, or the cluster is being taken down.
     """
-    key = names.spec_key(wanted.cluster)
-    try:
-        store.put(key, wanted.body(), if_none_match=True)
-    except ConflictError:
-        held = read_claim(store, wanted.cluster)
-        if held is None:
-            # It was released between the two calls: the name is free again.
-            store.put(key, wanted.body(), if_none_match=True)
-            return wanted
-        found, etag = held
-        if found.state == ENDING:
-            raise _ending(found) from None
-        if (found.team, found.owner) != (wanted.team, wanted.owner):
-            raise ConflictError(
-                f"the name {wanted.cluster} is taken by {found.owner} of team {found.team}",
-                hint="choose another `name` in the cluster's YAML, or ask them to run "
-                f"`hcluster down {wanted.cluster}`",
-                reference="name-taken",
-            ) from None
-        over = expired(found, wanted.created)
-        taken_up = (
-            wanted if over else replace(wanted, launch=found.launch, created=found.created, attempt=found.attempt)
+    if seen is None:
+        return wanted
+    found = seen[0]
+    if found.state == ENDING:
+        raise _ending(found)
+    if (found.team, found.owner) != (wanted.team, wanted.owner):
+        raise ConflictError(
+            f"the name {wanted.cluster} is taken by {found.owner} of team {found.team}",
+            hint=f"choose another `name` in the cluster's YAML, or ask them to run `hcluster down {wanted.cluster}`",
+            reference="name-taken",
         )
-        if taken_up != found:
-            store.put(key, taken_up.body(), if_match=etag)
-        return taken_up
-    return wanted
+    if expired(found, wanted.created):
+        return wanted
+    ours = replace(wanted, launch=found.launch, created=found.created, attempt=found.attempt)
+    # Nobody changes a spec by asking for the same.
+    return replace(ours, by=found.by, written=found.written) if ours.spec == found.spec else ours
+
+
+def claim(store: ObjectStore, wanted: Claim, seen: Seen) -> Claim:
+    """Claim a name, or take up one's own earlier claim with the spec now wanted.
+
+    ``seen`` is what was read before and what every decision since stands on: the write is for exactly that state.
+
+    Raises:
+        ConflictError: another team or owner holds the name; or somebody has changed the spec since ``seen``.
+    """
+    key, basis = names.spec_key(wanted.cluster), seen
+    for _ in range(MARK_TRIES):
+        ours = taken_up(seen, wanted)
+        if seen is not None and ours == seen[0]:
+            return ours
+        try:
+            store.put(key, ours.body(), if_none_match=seen is None, if_match=seen[1] if seen else "")
+        except ConflictError:
+            seen = read_claim(store, wanted.cluster)
+            if seen is not None and seen[0].state != ENDING and seen[0].spec != wanted.spec:
+                taken_up(seen, wanted)
+                if basis is None or (basis[0].launch, basis[0].spec) != (seen[0].launch, seen[0].spec):
+                    raise spec_changed(seen[0], wanted) from None
+            continue
+        return ours
+    raise _keeps_changing(wanted.cluster)
+
+
+def spec_changed(now: Claim, ours: Claim) -> ConflictError:
+    """Somebody else's spec stands where ours did, or was to be."""
+    theirs, mine = (ClusterSpec.from_json(json.dumps(one.spec)) for one in (now, ours))
+    return ConflictError(
+        f"{now.by or now.owner} changed the spec of cluster {now.cluster} at "
+        f"{datetime.fromtimestamp(now.written or now.created, UTC).isoformat(timespec='seconds')}, "
+        "while this command was at work on it",
+        context="\n".join(
+            f"{one.field}: {json.dumps(one.new)} by {now.by or now.owner}, {json.dumps(one.old)} here"
+            for one in changes(mine, theirs)
+        ),
+        hint=f"nothing is lost: `hcluster show {now.cluster}` has their spec; agree, take over what should stay into "
+        "your YAML, and run this command again",
+        reference="spec-changed",
+    )
 
 
 def launch_id(now: float) -> str:
@@ -130,21 +171,28 @@ def mark_ending(store: ObjectStore, cluster: str) -> Claim | None:
         except ConflictError:
             continue
         return ending
-    raise ConflictError(
+    raise _keeps_changing(cluster)
+
+
+def _keeps_changing(cluster: str) -> ConflictError:
+    return ConflictError(
         f"the record of cluster {cluster} keeps changing under this command",
         hint="end the other commands that work on it, then run this one again",
     )
 
 
 def demand_claim(store: ObjectStore, held: Claim) -> None:
-    """Make sure that a launch is still meant to be.
+    """Make sure that a launch is still meant to be, and to be this.
 
     Raises:
-        ConflictError: the cluster is being taken down, or its name has another holder by now.
+        ConflictError: the cluster is being taken down, its name has another holder by now, or somebody has changed its
+            spec: their command goes on with it, this one must not work against it.
     """
     found = read_claim(store, held.cluster)
     if found is None or found[0].launch != held.launch or found[0].state == ENDING:
         raise _ending(held)
+    if found[0].spec != held.spec:
+        raise spec_changed(found[0], held)
 
 
 def next_attempt(store: ObjectStore, held: Claim) -> Claim:

@@ -37,6 +37,6 @@ def ready_row(claim: Claim, view: ClusterView, *, image: str, release: str, now:
 
 
 def grown_row(first: bytes, now: bytes) -> bytes:
-    """The row of a launch that was ready before: its workers, types and spec as they are now, the rest as it was."""
-    changed = {key: value for key, value in json.loads(now).items() if key in ("workers", "types", "spec")}
+    """The row of a launch that was ready before: what ``up`` may have changed as it is now, the rest as it was."""
+    changed = {key: value for key, value in json.loads(now).items() if key in ("workers", "types", "release", "spec")}
     return (json.dumps(json.loads(first) | changed, sort_keys=True) + "\n").encode()

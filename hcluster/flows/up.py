@@ -1,19 +1,22 @@
-"""Create a cluster, or continue where an earlier ``up`` was cut off."""
+"""Create a cluster, continue where an earlier ``up`` was cut off, or let a running one follow a changed spec."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
-from hcluster.errors import DeniedError, HclusterError, NodeFailedError, NotFoundError, UsageError
+from hcluster.errors import DeniedError, HclusterError, NotFoundError
 from hcluster.flows.context import Context
+from hcluster.flows.converging import Course, census, quiet, tell
 from hcluster.flows.down import close
 from hcluster.flows.gather import gather
-from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image, told
+from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import show
 from hcluster.flows.records import (
     Claim,
+    Seen,
     claim,
     demand_claim,
     expired,
@@ -21,35 +24,95 @@ from hcluster.flows.records import (
     next_attempt,
     read_claim,
     read_platform,
+    taken_up,
 )
 from hcluster.flows.registry import grown_row, ready_row
+from hcluster.flows.replacing import demand_listening_master, group_plan, release_master, replace_nodes
 from hcluster.flows.timeline import node_details, note
-from hcluster.flows.waiting import latest_phase, platform_tag, wait_gone, wait_ready
+from hcluster.flows.waiting import platform_tag, wait_gone, wait_ready
 from hcluster.model import names
+from hcluster.model.actions import Action
 from hcluster.model.events import Progress
-from hcluster.model.launch import Disk
 from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import ClusterView
-from hcluster.plan.changes import changes
+from hcluster.plan.changes import Change, changes
+from hcluster.plan.converge import Member, Wanted, converge, made_mark, refuse
 from hcluster.plan.nodes import expires_at, node_config, worker_types
 from hcluster.spec.cluster import ClusterSpec
 
+DRAIN_SECONDS = 600.0
+"""How long work on a node that is replaced may go on by default."""
 
-def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
-    """Bring ``spec`` up and wait until every node is ready; safe to repeat at any point.
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A spec with everything that it names looked up; nothing is changed for it."""
+
+    spec: ClusterSpec
+    record: PlatformRecord
+    image: str
+    release: str
+    memory: Mapping[str, int]
+    """MiB by instance type."""
+
+
+def up(
+    ctx: Context, spec: ClusterSpec, *, timeout: float = 900, replace: bool = False, drain: float = DRAIN_SECONDS
+) -> ClusterView:
+    """Bring ``spec`` up and wait until every node is ready and follows it; safe to repeat at any point.
 
     The number of calls does not grow with the nodes: one interface, a template and a fleet a
     group, two listings a poll.
 
+    Args:
+        ctx: who, where and by which ports.
+        spec: what is wanted.
+        timeout: seconds that nodes may take to get ready, or to apply what they are told.
+        replace: whether workers may be replaced for what a running node cannot follow.
+        drain: seconds that work on a node which is replaced may go on.
+
     Raises:
         DeniedError: the spec's team is not the caller's.
-        ConflictError: somebody else holds the name.
+        ConflictError: somebody else holds the name, or changes the spec meanwhile.
         NotFoundError: no platform, image or release.
         UsageError: the changed spec holds a change that is refused.
-        CapacityError, NodeFailedError, DeadlineError: not all nodes came; what exists stays, and is named.
+        CapacityError, NodeFailedError, DeadlineError: not all nodes came or followed; what exists stays, and is named.
     """
-    _check_team(ctx, spec)
+    aim = _aim(ctx, spec)
+    held, changed = _claim(ctx, spec)
+    try:
+        return _bring_up(ctx, aim, held, changed, timeout=timeout, replace=replace, drain=drain)
+    except HclusterError as cause:
+        note(ctx, spec.name, "failed", cause.message, {"launch": held.launch, "reference": cause.reference})
+        _explain(ctx, spec.name, cause)
+        raise
+
+
+def plan_up(ctx: Context, spec: ClusterSpec, *, replace: bool = False) -> list[Action]:
+    """What ``up`` would do now, in order; nothing is changed.
+
+    Raises:
+        HclusterError: ``up`` would be refused, with the same error.
+    """
+    aim = _aim(ctx, spec)
+    seen = read_claim(ctx.store, spec.name)
+    wanted = _wanted_claim(ctx, spec)
+    held, changed = taken_up(seen, wanted), _changes(seen, spec, wanted.created)
+    refuse(spec.name, changed)
+    known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
+    masters = [node for node in known if node.alive and node.tags.get(names.TAG_GROUP) == "master"]
+    course = _course(ctx, aim, held, masters[0].private_dns if masters else "")
+    return _decide(ctx, course, known, changed, replace=replace)
+
+
+def _aim(ctx: Context, spec: ClusterSpec) -> Aim:
+    if spec.team != ctx.principal.team:
+        raise DeniedError(
+            f"cluster {spec.name} is for team {spec.team}, you act for team {ctx.principal.team}",
+            hint=f"if that is your team: HCLUSTER_TEAM={spec.team} hcluster up …",
+            reference="other-team",
+        )
     record = read_platform(ctx.store)
     if spec.team not in record.profiles:
         raise NotFoundError(
@@ -58,34 +121,7 @@ def up(ctx: Context, spec: ClusterSpec, *, timeout: float = 900) -> ClusterView:
     image, release = gather([lambda: resolve_image(ctx, spec.image), lambda: pin_release(ctx, spec.puppet.channel)])
     # The master's too, so that a type that does not exist is told before anything is made.
     memory = ctx.compute.memory_mib([*worker_types(spec), *spec.master.types])
-    held = _claim(ctx, spec)
-    try:
-        ground = Ground(
-            cluster=spec.name,
-            launch=held.launch,
-            image=image,
-            profile=record.profiles[spec.team],
-            security_group=record.groups[spec.team],
-            subnets=record.subnets,
-            release=release,
-            tags=cluster_tags(ctx, spec, held),
-            attempt=held.attempt,
-            expires_at=expires_at(held.created, spec.lifetime),
-        )
-        return _bring_up(ctx, spec, record, ground, held, memory, timeout)
-    except HclusterError as cause:
-        note(ctx, spec.name, "failed", cause.message, {"launch": held.launch, "reference": cause.reference})
-        _explain(ctx, spec.name, cause)
-        raise
-
-
-def _check_team(ctx: Context, spec: ClusterSpec) -> None:
-    if spec.team != ctx.principal.team:
-        raise DeniedError(
-            f"cluster {spec.name} is for team {spec.team}, you act for team {ctx.principal.team}",
-            hint=f"if that is your team: HCLUSTER_TEAM={spec.team} hcluster up …",
-            reference="other-team",
-        )
+    return Aim(spec, record, image, release, memory)
 
 
 def cluster_tags(ctx: Context, spec: ClusterSpec, held: Claim) -> dict[str, str]:
@@ -100,87 +136,180 @@ def cluster_tags(ctx: Context, spec: ClusterSpec, held: Claim) -> dict[str, str]
     }
 
 
-def _claim(ctx: Context, spec: ClusterSpec) -> Claim:
+def _wanted_claim(ctx: Context, spec: ClusterSpec) -> Claim:
     now = ctx.clock.now()
-    wanted = Claim(
+    return Claim(
         cluster=spec.name,
         team=spec.team,
         owner=spec.owner or ctx.principal.user,
         launch=launch_id(now),
         created=now,
         spec=json.loads(spec.to_json()),
+        by=ctx.principal.user,
+        written=now,
     )
-    earlier = read_claim(ctx.store, spec.name)
-    if earlier and (earlier[0].team, earlier[0].owner) == (wanted.team, wanted.owner):
-        if expired(earlier[0], now):
-            ctx.report(Progress("lifetime", f"the lifetime of launch {earlier[0].launch} is over", state="ok"))
-            close(ctx, earlier[0])
-            note(ctx, spec.name, "expired", "its lifetime was over", {"launch": earlier[0].launch})
-        else:
-            _say_changes(ctx, ClusterSpec.from_json(json.dumps(earlier[0].spec)), spec)
-    held = claim(ctx.store, wanted)
+
+
+def _changes(seen: Seen, spec: ClusterSpec, now: float) -> list[Change]:
+    """What differs from the spec so far; nothing of a launch that is over."""
+    if seen is None or expired(seen[0], now):
+        return []
+    return changes(ClusterSpec.from_json(json.dumps(seen[0].spec)), spec)
+
+
+def _claim(ctx: Context, spec: ClusterSpec) -> tuple[Claim, list[Change]]:
+    wanted, seen = _wanted_claim(ctx, spec), read_claim(ctx.store, spec.name)
+    taken_up(seen, wanted)
+    changed = _changes(seen, spec, wanted.created)
+    refuse(spec.name, changed)
+    if seen and expired(seen[0], wanted.created):
+        ctx.report(Progress("lifetime", f"the lifetime of launch {seen[0].launch} is over", state="ok"))
+        close(ctx, seen[0])
+        note(ctx, spec.name, "expired", "its lifetime was over", {"launch": seen[0].launch})
+    held = claim(ctx.store, wanted, seen)
     text = f"launch {held.launch}" if held.launch == wanted.launch else f"continuing launch {held.launch}"
     ctx.report(Progress("claim", f"{spec.name} of team {spec.team}: {text}", state="ok"))
-    return held
+    for one in changed:
+        ctx.report(Progress(f"change {one.field}", f"{one.field}: {one.policy} ({one.reason})", state="ok"))
+    return held, changed
 
 
-def _say_changes(ctx: Context, old: ClusterSpec, new: ClusterSpec) -> None:
-    found = changes(old, new)
-    refused = [change for change in found if change.policy == "refused"]
-    if refused:
-        raise UsageError(
-            f"cluster {new.name} exists, and its {', '.join(change.field for change in refused)} cannot be changed",
-            context="\n".join(f"{change.field}: {change.reason}" for change in refused),
-            hint=f"undo the change, or `hcluster down {new.name}` first",
-            reference="change-refused",
-        )
-    for change in found:
-        ctx.report(Progress(f"change {change.field}", f"{change.field}: {change.policy} ({change.reason})", state="ok"))
+def _course(
+    ctx: Context, aim: Aim, held: Claim, master_host: str, timeout: float = 900, drain: float = DRAIN_SECONDS
+) -> Course:
+    spec, record = aim.spec, aim.record
+    ends = expires_at(held.created, spec.lifetime)
+    ground = Ground(
+        cluster=spec.name,
+        launch=held.launch,
+        image=aim.image,
+        profile=record.profiles[spec.team],
+        security_group=record.groups[spec.team],
+        subnets=record.subnets,
+        release=aim.release,
+        tags=cluster_tags(ctx, spec, held),
+        attempt=held.attempt,
+        expires_at=ends,
+    )
+    config = node_config(spec, record, master_host=master_host, memory_mib=aim.memory, ends=ends)
+    return Course(spec, held, ground, config, timeout, drain)
+
+
+def _decide(
+    ctx: Context, course: Course, known: Sequence[Instance], changed: Sequence[Change], *, replace: bool
+) -> list[Action]:
+    """The actions of an ``up`` that finds these nodes."""
+    spec, members = course.spec, census(ctx, course.spec.name, known)
+    wanted = Wanted(
+        launch=course.held.launch,
+        image=course.ground.image,
+        made={group: made_mark(spec, group) for group in spec.groups()},
+        told=course.told if course.config["master_host"] else None,
+        quiet=quiet(ctx, course, members),
+        once_ready=_master_is_missing(members) and _was_ready(ctx, course.held),
+    )
+    actions = converge(spec, members, wanted, changed=changed, replace=replace)
+    demand_listening_master(members, actions)
+    return actions
+
+
+def _master_is_missing(members: Sequence[Member]) -> bool:
+    masters = [one for one in members if one.group == "master"]
+    return bool(masters) and not any(one.node.alive and one.phase != "failed" for one in masters)
 
 
 def _bring_up(
     ctx: Context,
-    spec: ClusterSpec,
-    record: PlatformRecord,
-    ground: Ground,
+    aim: Aim,
     held: Claim,
-    memory: Mapping[str, int],
+    changed: Sequence[Change],
+    *,
     timeout: float,
+    replace: bool,
+    drain: float,
 ) -> ClusterView:
-    known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
+    spec = aim.spec
+    tags = {**platform_tag(ctx), names.TAG_CLUSTER: spec.name}
+    known = ctx.compute.instances(tags, alive_only=False)
     interface, _, master_host = ctx.compute.ensure_interface(
-        subnet=record.subnets[0],
-        groups=[ground.security_group],
+        subnet=aim.record.subnets[0],
+        groups=[aim.record.groups[spec.team]],
         description=f"master of hcluster cluster {spec.name}",
         client_token=f"hc-{held.launch}-master",
         # Not by all tags: those of the spec may have changed since it was made.
-        tags={**platform_tag(ctx), names.TAG_CLUSTER: spec.name, names.TAG_GROUP: "master"},
-        more_tags={**ground.tags, "Name": f"{spec.name}-master"},
+        tags={**tags, names.TAG_GROUP: "master"},
+        more_tags={**cluster_tags(ctx, spec, held), "Name": f"{spec.name}-master"},
     )
-    config = node_config(spec, record, master_host=master_host, memory_mib=memory)
-    alive = _to_keep(ctx, held, known, told(config, ground.release))
-    plans = group_plans(spec, alive, known, interface)
+    course = _course(ctx, aim, held, master_host, timeout, drain)
+    if going := [node for node in known if node.state == "shutting-down"]:
+        wait_gone(ctx, going)
+    actions = _decide(ctx, course, known, changed, replace=replace)
+    kept = _end(ctx, actions, [node for node in known if node.alive])
+    instances = _launch(ctx, course, group_plans(spec, kept, known, interface), known)
+    launched = len(instances) - len(kept)
+    for action in actions:
+        if action.kind == "tell":
+            tell(ctx, course, action)
+    wait_ready(ctx, spec.name, instances, timeout=timeout)
+    _replace(ctx, course, actions)
     demand_claim(ctx.store, held)
+    view = show(ctx, spec.name)
+    first = _register(ctx, held, view, course.ground)
+    if launched or first:
+        took = round(ctx.clock.now() - held.created) if first else None
+        note(ctx, spec.name, "ready", f"{len(instances)} nodes ready", {"launch": held.launch, "seconds": took})
+    ctx.report(Progress("nodes", f"{len(view.nodes)} nodes ready", len(view.nodes), len(view.nodes), "ok"))
+    _say_pending(ctx, spec.name, actions)
+    return view
+
+
+def _end(ctx: Context, actions: Sequence[Action], alive: Sequence[Instance]) -> list[Instance]:
+    """End what cannot be gone on with; the nodes that stay."""
+    ids = {name for action in actions if action.kind == "end" for name in action.nodes}
+    doomed = [node for node in alive if node.id in ids]
+    if doomed:
+        ctx.report(Progress("replace", f"replacing {len(doomed)} nodes"))
+        ctx.compute.terminate([node.id for node in doomed])
+        wait_gone(ctx, doomed)
+        cluster = doomed[0].tags.get(names.TAG_CLUSTER, "")
+        why = "failed, or still on their way to something else than is wanted now"
+        note(ctx, cluster, "replace", f"{len(doomed)} nodes ({why})", {"nodes": node_details(doomed)})
+        ctx.report(Progress("replace", f"{len(doomed)} nodes ended, to be replaced", state="ok"))
+    return [node for node in alive if node.id not in ids]
+
+
+def _launch(ctx: Context, course: Course, plans: Sequence[GroupPlan], known: Sequence[Instance]) -> list[str]:
+    """Launch what is missing; ids of all nodes, old and new."""
+    demand_claim(ctx.store, course.held)
     missing = {plan.group: plan.missing for plan in plans if plan.missing}
     if missing:
         # Before the call, so that it is known also when this process does not live to see the answer.
-        note(ctx, spec.name, "launch", _counted(missing), _launch_detail(ground, missing, known))
+        detail = _launch_detail(course.ground, missing, known)
+        note(ctx, course.spec.name, "launch", _counted(missing), detail)
     try:
-        instances = launch(ctx, ground, plans, config)
+        return launch(ctx, course.ground, plans, course.config)
     except HclusterError:
         # EC2 remembers a token's failure, too: the next call must be a new one for it.
         with suppress(HclusterError):
-            next_attempt(ctx.store, held)
+            next_attempt(ctx.store, course.held)
         raise
-    wait_ready(ctx, spec.name, instances, timeout=timeout)
-    demand_claim(ctx.store, held)
-    view = show(ctx, spec.name)
-    first = _register(ctx, held, view, ground)
-    if missing or first:
-        took = round(ctx.clock.now() - held.created) if first else None
-        note(ctx, spec.name, "ready", f"{len(instances)} nodes ready", {"launch": held.launch, "seconds": took})
-    ctx.report(Progress("nodes", f"{len(instances)} nodes ready", len(instances), len(instances), "ok"))
-    return view
+
+
+def _replace(ctx: Context, course: Course, actions: Sequence[Action]) -> None:
+    wanted = [action for action in actions if action.kind == "replace"]
+    for action in wanted:
+        replace_nodes(ctx, course, action)
+    if wanted:
+        release_master(ctx, course)
+
+
+def _say_pending(ctx: Context, cluster: str, actions: Sequence[Action]) -> None:
+    for action in actions:
+        if action.kind == "pending":
+            text = f"{action.group}: pending: {action.what} ({action.reason}); `hcluster up --replace` does it"
+            ctx.report(Progress(f"pending {action.group}", text, state="ok"))
+        elif action.kind == "keep":
+            ctx.report(Progress(f"keep {action.group}", f"{cluster}: {action.what} ({action.reason})", state="ok"))
 
 
 def group_plans(
@@ -189,72 +318,11 @@ def group_plans(
     """What each group misses. Pure."""
     plans = []
     for name, group in spec.groups().items():
-        there = tuple(node.id for node in alive if node.tags.get(names.TAG_GROUP) == name)
-        if not group.count and not there:
-            continue
-        plans.append(
-            GroupPlan(
-                group=name,
-                role=name,
-                missing=max(0, group.count - len(there)),
-                types=group.types,
-                market=group.market,
-                disks=tuple(Disk(disk.size_gib, disk.type) for disk in group.disks),
-                alive=there,
-                known=tuple(node.id for node in known if node.tags.get(names.TAG_GROUP) == name),
-                interface=interface if name == "master" else "",
-            )
-        )
+        there = [node for node in alive if node.tags.get(names.TAG_GROUP) == name]
+        if group.count or there:
+            missing = max(0, group.count - len(there))
+            plans.append(group_plan(spec, name, there, known, missing, interface if name == "master" else ""))
     return plans
-
-
-def _to_keep(ctx: Context, held: Claim, known: Sequence[Instance], now_told: str) -> list[Instance]:
-    """Nodes to go on with; those that must be replaced are ended first.
-
-    Replaced are nodes that failed, and nodes that are still on their way to be something else than is wanted now: what
-    failed another node of the launch, and was cured in the spec since, would fail them, too.
-
-    Raises:
-        NodeFailedError: the master of a cluster that was ready is gone, and with it what HDFS held.
-    """
-    cluster = held.cluster
-    going = [node for node in known if node.state == "shutting-down"]
-    if going:
-        wait_gone(ctx, going)
-    alive = [node for node in known if node.alive]
-    checkins = ctx.checkins.listed(cluster) if alive else {}
-    last = {node.id: latest_phase(checkins.get(node.id, {})) for node in alive}
-    failed = {node.id for node in alive if (phase := last[node.id]) and phase.phase == "failed"}
-    failed |= {
-        node.id
-        for node in alive
-        if "ready" not in checkins.get(node.id, {}) and node.tags.get(names.TAG_TOLD) != now_told
-    }
-    # Of a launch whose lifetime is over: they would end themselves in a moment.
-    failed |= {node.id for node in alive if node.tags.get(names.TAG_LAUNCH) != held.launch}
-    if _master_lost(known, failed) and len(failed) < len(alive):
-        if _was_ready(ctx, held):
-            raise NodeFailedError(
-                f"cluster {cluster} has lost its master; its HDFS cannot be continued by another one",
-                hint=f"`hcluster down {cluster}`, then `hcluster up` again; tables and data in S3 are kept",
-                reference="no-master",
-            )
-        # Workers that met the lost master's HDFS would refuse a new one.
-        failed = {node.id for node in alive}
-    doomed = [node for node in alive if node.id in failed]
-    if doomed:
-        ctx.report(Progress("replace", f"replacing {len(doomed)} nodes"))
-        note(ctx, cluster, "replace", f"{len(doomed)} nodes", {"launch": held.launch, "nodes": node_details(doomed)})
-        ctx.compute.terminate([node.id for node in doomed])
-        wait_gone(ctx, doomed)
-        ctx.report(Progress("replace", f"{len(doomed)} nodes ended, to be replaced", state="ok"))
-    return [node for node in alive if node.id not in failed]
-
-
-def _master_lost(known: Sequence[Instance], failed: Collection[str]) -> bool:
-    """Whether there was a master and none is to be kept. Pure."""
-    masters = [node for node in known if node.tags.get(names.TAG_GROUP) == "master"]
-    return bool(masters) and all(not node.alive or node.id in failed for node in masters)
 
 
 def _was_ready(ctx: Context, held: Claim) -> bool:

@@ -73,7 +73,7 @@ def policy(group: Group, scope: Scope) -> dict[str, Any]:
     statements = {
         "reader": _reader,
         "operator": lambda one: [*_reader(one), *_operator(one)],
-        "admin": lambda one: [*_looking(one), *_running(one), *_admin(one)],
+        "admin": lambda one: [*_looking(one), *_admin(one)],
         "baker": _baker,
         "publisher": _publisher,
     }[group]
@@ -179,8 +179,8 @@ def _operator(scope: Scope) -> list[Statement]:
     ]
 
 
-def _running(scope: Scope) -> list[Statement]:
-    """Launch and end instances, and reach into them."""
+def _running(scope: Scope, more: Sequence[str] = (), kinds: Sequence[str] = ()) -> list[Statement]:
+    """Launch and end instances, and reach into them; and do ``more`` to what is ours, also of other ``kinds``."""
     return [
         *_launching(scope, scope.iam(f"role/{names.resource_name(scope.platform, scope.team or '*', 'node')}")),
         _allow(
@@ -193,8 +193,9 @@ def _running(scope: Scope) -> list[Statement]:
                 "ec2:GetConsoleOutput",
                 "ec2:ModifyLaunchTemplate",
                 "ec2:TerminateInstances",
+                *more,
             ],
-            scope.ec2("instance", "launch-template", "network-interface", "volume"),
+            scope.ec2("instance", "launch-template", "network-interface", "volume", *kinds),
             StringEquals=scope.tags("ResourceTag"),
         ),
         # This tag alone: with others a node could be made another team's.
@@ -202,10 +203,8 @@ def _running(scope: Scope) -> list[Statement]:
             "TellNodes",
             ["ec2:CreateTags"],
             scope.ec2("instance"),
-            **{
-                "StringEquals": scope.tags("ResourceTag"),
-                "ForAllValues:StringEquals": {"aws:TagKeys": [names.TAG_TOLD]},
-            },
+            **{"ForAllValues:StringEquals": {"aws:TagKeys": [names.TAG_TOLD]}},
+            StringEquals=scope.tags("ResourceTag"),
         ),
         _allow(
             "ReachNodes",
@@ -260,7 +259,19 @@ def _launching(scope: Scope, role: str) -> list[Statement]:
 def _admin(scope: Scope) -> list[Statement]:
     """Make and remove what clusters stand on."""
     every, name = "hcluster-*", f"{names.resource_name(scope.platform)}-*"
+    keeping = (
+        "ec2:AttachVolume",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:DeleteSecurityGroup",
+        "ec2:RevokeSecurityGroupIngress",
+    )
+    # One statement for both when their condition is the same: a policy has 6,144 characters at most.
+    running = _running(scope) if scope.team else _running(scope, keeping, ("security-group",))
+    ours = scope.ec2("instance", "security-group", "volume")
+    kept = _allow("KeepGroupsAndVolumes", keeping, ours, StringEquals=_platform(scope, "ResourceTag"))
     return [
+        *running,
+        *([kept] if scope.team else []),
         _allow(
             "KeepTheBucket",
             [
@@ -299,17 +310,6 @@ def _admin(scope: Scope) -> list[Statement]:
             ["ec2:CreateTags"],
             scope.ec2("security-group", "volume"),
             StringEquals={"ec2:CreateAction": ["CreateSecurityGroup", "CreateVolume"]},
-        ),
-        _allow(
-            "KeepGroupsAndVolumes",
-            [
-                "ec2:AttachVolume",
-                "ec2:AuthorizeSecurityGroupIngress",
-                "ec2:DeleteSecurityGroup",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-            scope.ec2("instance", "security-group", "volume"),
-            StringEquals=_platform(scope, "ResourceTag"),
         ),
         _allow("FindRoles", ["iam:ListInstanceProfiles", "iam:ListRoles"], ["*"]),
         _allow("LookAtProfiles", ["iam:GetInstanceProfile"], [scope.iam(f"instance-profile/{every}")]),
@@ -392,6 +392,7 @@ def _baker(scope: Scope) -> list[Statement]:
         _allow("MakeItsGroup", ["ec2:CreateSecurityGroup"], scope.ec2("security-group"), StringEquals=made),
         _allow("MakeItIn", ["ec2:CreateSecurityGroup"], scope.ec2("vpc")),
         _allow("OpenItsGroup", ["ec2:AuthorizeSecurityGroupIngress"], scope.ec2("security-group"), StringEquals=ours),
+        _allow("ReadJarsOfImages", ["s3:GetObject"], scope.s3("data/images/*")),
     ]
 
 

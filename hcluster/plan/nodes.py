@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from hcluster.model.names import PLATFORM_CLUSTER
+from hcluster.model.names import PLATFORM_CLUSTER, TAG_GROUP
+from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.spec.base import STANDING
 from hcluster.spec.cluster import ClusterSpec
@@ -15,8 +16,16 @@ METASTORE_PORT = 9083
 DATA_DIRS = ("/var/lib/hadoop",)
 """Where HDFS and YARN keep their files on a node."""
 
+Excluded = Mapping[str, list[str]]
+"""Nodes that the master drains: addresses by ``hdfs``, host names by ``yarn``."""
+NOBODY: Excluded = {"hdfs": [], "yarn": []}
+
 PLATFORM_TEAM = PLATFORM_CLUSTER
 """The platform's node belongs to no team of the platform."""
+
+
+QUIET = ("bootstrap", "core_nodes", "drain_seconds", "excluded", "expires_at", "workers")
+"""Keys of a node's configuration that Puppet restarts no daemon for."""
 
 
 def expires_at(created: float, lifetime: int) -> int:
@@ -31,12 +40,18 @@ def worker_types(spec: ClusterSpec) -> tuple[str, ...]:
 
 
 def node_config(
-    spec: ClusterSpec, record: PlatformRecord, *, master_host: str, memory_mib: Mapping[str, int]
+    spec: ClusterSpec,
+    record: PlatformRecord,
+    *,
+    master_host: str,
+    memory_mib: Mapping[str, int],
+    ends: int = 0,
 ) -> dict[str, object]:
     """The object at ``names.node_config_key``, as ``hcluster.node.config.hiera`` reads it.
 
     ``master_host`` is the master's private DNS name, known before the launch because its interface is made first;
-    ``memory_mib`` is the memory of each type of the workers: containers are sized for the smallest.
+    ``memory_mib`` is the memory of each type of the workers: containers are sized for the smallest; ``ends`` is the
+    epoch second at which the nodes end themselves, 0 for never.
     """
     return {
         "platform": record.name,
@@ -50,6 +65,9 @@ def node_config(
         "core_nodes": spec.core.count,
         "worker_memory_mib": min(memory_mib[one] for one in worker_types(spec)),
         "data_dirs": list(DATA_DIRS),
+        "expires_at": ends,
+        "excluded": dict(NOBODY),
+        "drain_seconds": 0,
         "site": {file: dict(properties) for file, properties in spec.site.items()},
         "bootstrap": [
             {"name": script.name, "script": script.script, "args": list(script.args)} for script in spec.bootstrap
@@ -74,4 +92,18 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
         "metastore_volume": record.metastore_volume,
         "site": {},
         "bootstrap": [],
+    }
+
+
+def is_quiet(config: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Whether two configurations differ by nothing that a daemon is restarted for."""
+    return all(config.get(key) == wanted.get(key) for key in {*config, *wanted} - {*QUIET})
+
+
+def leaving(nodes: Sequence[Instance]) -> dict[str, list[str]]:
+    """What the master is told so that it drains these workers."""
+    return {
+        # HDFS compares addresses; names it would have to look up.
+        "hdfs": sorted(node.private_ip for node in nodes if node.tags.get(TAG_GROUP) == "core"),
+        "yarn": sorted(node.private_dns for node in nodes),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
@@ -61,31 +61,35 @@ class DiskSpec(Schema):
     )
 
 
-# The settings that all groups share, declared once; the groups differ in their defaults and limits.
-Types = Annotated[
-    tuple[InstanceType, ...],
-    Field(
+# The settings that all groups share, declared once; the groups differ in their defaults, limits and change policies.
+def _types(policy: dict[str, Any]) -> Any:
+    return Field(
         min_length=1,
         max_length=40,
         description="Instance types that will do, best first; more of them make a shortage less likely.",
-        json_schema_extra=replace_nodes("a node keeps the type that it was launched with"),
-    ),
-]
-MarketOf = Annotated[
-    Market,
-    Field(
-        description="`on-demand`, or `spot`: cheaper, and may be taken away.",
-        json_schema_extra=replace_nodes("a node stays in the market that it was launched in"),
-    ),
-]
-Disks = Annotated[
-    tuple[DiskSpec, ...],
-    Field(
+        json_schema_extra=policy,
+    )
+
+
+def _market(policy: dict[str, Any]) -> Any:
+    return Field(description="`on-demand`, or `spot`: cheaper, and may be taken away.", json_schema_extra=policy)
+
+
+def _disks(policy: dict[str, Any]) -> Any:
+    return Field(
         max_length=20,
         description="Extra volumes of each node, beside its root volume.",
-        json_schema_extra=replace_nodes("a node's volumes are made when it is launched"),
-    ),
-]
+        json_schema_extra=policy,
+    )
+
+
+Types = Annotated[tuple[InstanceType, ...], _types(replace_nodes("a node keeps the type that it was launched with"))]
+MarketOf = Annotated[Market, _market(replace_nodes("a node stays in the market that it was launched in"))]
+Disks = Annotated[tuple[DiskSpec, ...], _disks(replace_nodes("a node's volumes are made when it is launched"))]
+_MASTER = refused("the master holds HDFS's names and cannot be replaced; take the cluster down and start it anew")
+MasterTypes = Annotated[tuple[InstanceType, ...], _types(_MASTER)]
+MasterMarket = Annotated[Market, _market(_MASTER)]
+MasterDisks = Annotated[tuple[DiskSpec, ...], _disks(_MASTER)]
 _COUNT_DOC = "How many nodes."
 _GROW = "missing nodes are launched; running ones are not touched"
 _SHRINK = "this version cannot drain nodes; take the cluster down and start it smaller"
@@ -94,14 +98,14 @@ _SHRINK = "this version cannot drain nodes; take the cluster down and start it s
 class MasterGroup(Schema):
     """The one node with the NameNode, the ResourceManager, the JobHistory server and HiveServer2."""
 
-    types: Types = ("m5.xlarge",)
-    market: MarketOf = "on-demand"
+    types: MasterTypes = ("m5.xlarge",)
+    market: MasterMarket = "on-demand"
     count: Literal[1] = Field(
         default=1,
         description="Always 1.",
         json_schema_extra=refused("a cluster has one master, and it lives as long as the cluster"),
     )
-    disks: Disks = ()
+    disks: MasterDisks = ()
 
 
 class CoreGroup(Schema):
@@ -163,8 +167,8 @@ class PuppetChoice(Schema):
 
     channel: Name = Field(
         default="stable",
-        description="Channel whose current release `up` pins for the launch.",
-        json_schema_extra=replace_nodes("running nodes keep the release that their launch pinned"),
+        description="Channel whose current release `up` gives to all nodes.",
+        json_schema_extra=live("nodes fetch the release and apply it; what it changes is restarted, group by group"),
     )
 
 
@@ -196,7 +200,7 @@ class ClusterSpec(Schema):
     lifetime: Lifetime = Field(
         default=STANDING,
         description="`standing`, or how long it lives after its launch, such as 4h.",
-        json_schema_extra=replace_nodes("each node ends itself at the moment that it was told when it was launched"),
+        json_schema_extra=live("nodes are told the other moment at which they end themselves"),
     )
     master: MasterGroup = Field(default_factory=MasterGroup, description="The master node.")
     core: CoreGroup = Field(default_factory=CoreGroup, description="Workers with HDFS.")
@@ -204,7 +208,7 @@ class ClusterSpec(Schema):
     site: dict[SiteFile, dict[str, SiteValue]] = Field(
         default_factory=dict,
         description="Hadoop properties by file (without .xml); they win over the platform's own values.",
-        json_schema_extra=replace_nodes("running nodes keep the configuration that their launch pinned"),
+        json_schema_extra=live("nodes fetch the configuration and apply it; daemons restart, group by group"),
     )
     bootstrap: tuple[BootstrapSpec, ...] = Field(
         default=(),
@@ -215,7 +219,8 @@ class ClusterSpec(Schema):
     tags: dict[TagKey, TagValue] = Field(
         default_factory=dict,
         max_length=MAX_TAGS,
-        description="Further tags of every resource of the cluster.",
+        description="Further tags of every resource of the cluster. Keys of A-Z, a-z, 0-9 and _.:=,+@- alone let running "
+        "nodes be told of changes.",
         json_schema_extra=replace_nodes("tags are given in the launch call itself"),
     )
 

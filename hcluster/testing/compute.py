@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from hcluster.errors import CapacityError, ConflictError, NotFoundError, UsageEr
 from hcluster.model import names
 from hcluster.model.launch import FleetRequest, FleetResult, TemplateRequest
 from hcluster.model.node import Instance, Market
+from hcluster.model.told import CONVERGED, DRAINED, UNCONVERGED, Told
 from hcluster.testing.clock import ManualClock
 from hcluster.testing.images import InMemoryImages
 from hcluster.testing.network import Interface, demand_own, demand_tags
@@ -69,6 +71,7 @@ class InMemoryCompute(InMemoryVolumes):
         self._nodes: dict[str, Instance] = {}
         self._fleets: dict[str, tuple[FleetRequest, FleetResult]] = {}
         self._left: dict[tuple[str, Market], int] = {}
+        self._ready: set[str] = set()
 
     def limit(self, instance_type: str, left: int = 0, markets: Sequence[Market] = ("on-demand", "spot")) -> None:
         """Program a shortage: only ``left`` more instances of a type in each of ``markets``."""
@@ -159,6 +162,16 @@ class InMemoryCompute(InMemoryVolumes):
                 continue
             self._nodes[identity] = replace(node, state="shutting-down", reason=USER_ENDED)
             self._events.after(self._script[identity].shutting_down, partial(self.end, identity, USER_ENDED))
+
+    @probed
+    def tag(self, instances: Sequence[str], tags: Mapping[str, str]) -> None:
+        """Set tags of instances; their other tags stay. Ids that are gone already are no error."""
+        for identity in [one for one in instances if one in self._nodes]:
+            node = self._nodes[identity]
+            self._nodes[identity] = replace(node, tags={**node.tags, **tags})
+            seconds = self._script[identity].converges
+            if names.TAG_TOLD in tags and seconds and node.tags.get(names.TAG_TOLD) != tags[names.TAG_TOLD]:
+                self._events.after(seconds, partial(self._converge, identity, tags[names.TAG_TOLD]))
 
     @probed
     def console(self, instance: str) -> str:
@@ -258,6 +271,36 @@ class InMemoryCompute(InMemoryVolumes):
         if self._store and node.alive:
             key = names.checkin_key(node.tags.get(names.TAG_CLUSTER, ""), identity, phase)
             self._store.write_as_node(key, self._script[identity].bodies.get(phase, {}))
+            if phase == "ready":
+                self._ready.add(identity)
+                self._answer(identity, node.tags.get(names.TAG_TOLD, ""), CONVERGED)
+
+    def _converge(self, identity: str, value: str) -> None:
+        """What a node does that has heard of its new tag. One that still boots reads the tag when it gets there."""
+        node, script = self._nodes[identity], self._script[identity]
+        if not node.alive or identity not in self._ready or node.tags.get(names.TAG_TOLD) != value:
+            return
+        if script.refuses:
+            self._answer(identity, value, UNCONVERGED, {"message": script.refuses, "log_tail": ""})
+            return
+        self._answer(identity, value, CONVERGED)
+        if script.drains and self._leaves_out(node, value):
+            self._events.after(script.drains, partial(self._answer, identity, value, DRAINED))
+
+    def _leaves_out(self, node: Instance, value: str) -> bool:
+        """Whether what a master is told lists nodes to leave out."""
+        told = Told.parse(value)
+        if told is None or self._store is None or node.tags.get(names.TAG_GROUP) != "master":
+            return False
+        tags = node.tags
+        key = names.node_config_key(tags[names.TAG_CLUSTER], tags[names.TAG_LAUNCH], told.config)
+        return any(json.loads(self._store.read_as_node(key))["excluded"].values())
+
+    def _answer(self, identity: str, value: str, word: str, body: Mapping[str, object] | None = None) -> None:
+        node, told = self._nodes[identity], Told.parse(value)
+        if told is not None and self._store and node.alive and node.tags.get(names.TAG_TOLD) == value:
+            key = names.checkin_key(node.tags.get(names.TAG_CLUSTER, ""), identity, told.answer(word))
+            self._store.write_as_node(key, body or {})
 
     def _end(self, identity: str, reason: str) -> None:
         self._nodes[identity] = replace(self._nodes[identity], state="terminated", reason=reason)

@@ -126,6 +126,10 @@ class InMemoryObjectStore(Probed):
         below = [key.removeprefix(prefix) for key in self._objects if key.startswith(prefix)]
         return sorted({key.split("/", 1)[0] for key in below if "/" in key})
 
+    def read_as_node(self, key: str) -> bytes:
+        """What a node reads. Raises NotFoundError."""
+        return self._object(key).body
+
     def write_as_node(self, key: str, body: Mapping[str, object]) -> None:
         """What a node writes, past the probe: the caller's crash does not stop a node."""
         with self.lock:

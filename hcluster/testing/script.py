@@ -25,6 +25,12 @@ class NodeScript:
     reason: str = "Server.SpotInstanceTermination: Spot instance termination"
     shutting_down: float = 2.0
     """From a terminate call to the end."""
+    converges: float = 6.0
+    """From being told something else to having applied it; 0: it never hears of it."""
+    refuses: str = ""
+    """The message with which it fails to apply what it is told; "" when it does not."""
+    drains: float = 10.0
+    """From having applied a list of nodes to leave out to their being empty; 0: they never are."""
 
     @staticmethod
     def failing(step: str, message: str, at: float = 30.0) -> NodeScript:

@@ -27,7 +27,7 @@ def test_a_template_demands_imdsv2_and_tags_all_that_it_makes(cloud: ApiWorld, a
     data = listed["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     assert data["MetadataOptions"]["HttpTokens"] == "required"
     assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-    assert "InstanceMetadataTags" not in data["MetadataOptions"], "it would forbid spaces and slashes in tag keys"
+    assert data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
     assert json.loads(base64.b64decode(data["UserData"])) == {"a": 1}
     assert {one["ResourceType"] for one in data["TagSpecifications"]} >= {"instance", "volume", "network-interface"}
     assert [one["DeviceName"] for one in data["BlockDeviceMappings"]] == ["/dev/sdf", "/dev/sdg"]

@@ -64,6 +64,17 @@ def test_instances_are_found_by_all_their_tags_literally(world: World) -> None:
     assert world.compute.instances({**world.tags, "hcluster:group": "*"}) == []
 
 
+def test_tags_of_running_instances_are_set_and_the_others_stay(world: World) -> None:
+    template = world.template(tags={"hcluster:group": "core"})
+    first, second = world.fleet(template, 2).instances
+    world.compute.tag([first, NOBODYS], {"hcluster:told": "a"})
+    world.compute.tag([first], {"hcluster:told": "b"})
+    tags = {one.id: one.tags for one in world.compute.instances(world.tags)}
+    assert (tags[first]["hcluster:told"], tags[first]["hcluster:group"]) == ("b", "core")
+    assert "hcluster:told" not in tags[second]
+    world.compute.tag([], {"hcluster:told": "c"})
+
+
 def test_the_same_token_again_launches_nothing_more(world: World) -> None:
     template = world.template()
     first = world.fleet(template, 2)

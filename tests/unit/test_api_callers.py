@@ -34,6 +34,7 @@ from hcluster.flows.waiting import platform_tag
 from hcluster.localcloud.api.access.judge import Judge
 from hcluster.model import names
 from hcluster.model.principal import Principal
+from hcluster.model.told import CONVERGED, Told
 from hcluster.plan import access, callers
 from hcluster.releases import publish
 from hcluster.spec.cluster import ClusterSpec
@@ -151,17 +152,24 @@ class World:
             self._nodes.join(10)
 
     def _check_in(self) -> None:
-        done: set[str] = set()
+        done: set[object] = set()
         while not self._ended.wait(0.05):
             for instance in list(self.cloud.server._backend.alive()):
                 tags = dict(self.cloud.server._backend.tags.get(instance.id, {}))
                 cluster = tags.get(names.TAG_CLUSTER)
-                if instance.id in done or not cluster or instance.state != "running":
+                if not cluster or instance.state != "running":
                     continue
                 store = self.node_stores["platform" if cluster == names.PLATFORM_CLUSTER else "team"]
-                for phase, body in (("booted", {"host_keys": [_KEY]}), ("ready", {})):
+                phases = (("booted", {"host_keys": [_KEY]}), ("ready", {})) if instance.id not in done else ()
+                for phase, body in phases:
                     store.put(names.checkin_key(cluster, instance.id, phase), json.dumps(body).encode())
                 done.add(instance.id)
+                told = Told.parse(tags.get(names.TAG_TOLD, ""))
+                key = (instance.id, told)
+                if told and key not in done:
+                    # Nodes read their tags at the metadata service; what they answer needs their policy.
+                    store.put(names.checkin_key(cluster, instance.id, told.answer(CONVERGED)), b"{}")
+                    done.add(key)
 
 
 @pytest.fixture(scope="module")
@@ -233,6 +241,8 @@ def found_platform(
     baker.images.deregister(old)
     baker.images.require_imdsv2(bake(packer, group))
     assert baker.images.images({**tags, names.TAG_IMAGE_NAME: "hadoop"})
+    admin.store.put("data/images/a.jar", b"jar")
+    assert b"".join(baker.store.stream("data/images/a.jar")) == b"jar"
     publisher.store.ensure_bucket(platform_tag(publisher))
     monkeypatch.setattr(publish, "validate", lambda _: 1)
     (folder / "manifests").mkdir()
@@ -275,8 +285,15 @@ def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_
         for question in callers.questions(name, SCOPE):
             assert of[name].account.refused(question.actions, question.resources, question.context) == ()
 
+    # It follows a changed spec.
+    changed = ClusterSpec.model_validate({**SPEC.model_dump(), "site": {"core-site": {"io.file.buffer.size": 65536}}})
+    assert [one.kind for one in up.plan_up(operator, changed)] == ["tell", "tell"]
+    up.up(operator, changed, timeout=60)
+    assert up.plan_up(operator, changed) == []
+    up.up(admin, SPEC, timeout=60)
+
     # And both end.
-    changed = SPEC.model_copy(update={"tags": {"cost-centre": "42"}})
+    changed = changed.model_copy(update={"tags": {"cost-centre": "42"}})
     up.up(operator, changed, timeout=60)
     down_flow.down(operator, "flights")
     platform.down(admin, delete_data=False)
@@ -327,6 +344,10 @@ def test_a_group_cannot_do_what_is_anothers(world: World) -> None:
     ours = world.cloud.run(1, TagSpecifications=[_tagged(SCOPE_TAGS)])[0]
     denied(operator.compute.push_ssh_key, ours, "root", _KEY)
     denied(publisher.compute.terminate, [ours])
+    denied(publisher.compute.tag, [ours], {names.TAG_TOLD: "x"})
+    denied(operator.compute.tag, [foreign], {names.TAG_TOLD: "x"})
+    denied(operator.compute.tag, [ours], {names.TAG_TEAM: "science"})
+    operator.compute.tag([ours], {names.TAG_TOLD: "x"})
     operator.compute.terminate([ours])
 
 

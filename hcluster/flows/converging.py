@@ -1,0 +1,188 @@
+"""Running nodes become what is wanted: they are told by their tags, and answer by check-ins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from hcluster.errors import DeadlineError, HclusterError, NodeFailedError, NotFoundError
+from hcluster.flows.context import Context
+from hcluster.flows.launch import Ground, told, write_config
+from hcluster.flows.records import Claim, demand_claim
+from hcluster.flows.timeline import note
+from hcluster.flows.waiting import POLL_SECONDS, console_tail, latest_phase, platform_tag
+from hcluster.model import names
+from hcluster.model.actions import Action
+from hcluster.model.events import Progress
+from hcluster.model.node import CheckIn, Instance
+from hcluster.model.told import CONVERGED, DRAINED, UNCONVERGED, Told, latest_answer
+from hcluster.plan.converge import Member
+from hcluster.plan.nodes import is_quiet
+from hcluster.spec.cluster import ClusterSpec
+
+MOST_READ = 4
+"""Earlier configurations that are read to see what differs; nodes with others are restarted group by group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What one ``up`` goes by from its claim to its end."""
+
+    spec: ClusterSpec
+    held: Claim
+    ground: Ground
+    config: Mapping[str, object]
+    """What nodes are told, without anything to drain."""
+    timeout: float
+    """Seconds that a group of nodes may take to get ready, or to apply what they are told."""
+    drain: float
+    """Seconds that work on a node which is replaced may go on."""
+
+    @property
+    def told(self) -> Told:
+        """Configuration and release, as nodes are told them."""
+        return told(self.config, self.ground.release)
+
+
+def census(ctx: Context, cluster: str, known: Sequence[Instance]) -> list[Member]:
+    """Nodes joined with their check-ins; one listing when any of them is alive."""
+    checkins = ctx.checkins.listed(cluster) if any(node.alive for node in known) else {}
+    return [_member(node, checkins.get(node.id, {})) for node in known]
+
+
+def _member(node: Instance, phases: Mapping[str, CheckIn]) -> Member:
+    last = latest_phase(phases)
+    return Member(node, last.phase if last else "", "ready" in phases, _answer(phases))
+
+
+def _answer(phases: Mapping[str, CheckIn]) -> tuple[str, str]:
+    return latest_answer({phase: checkin.at.timestamp() for phase, checkin in phases.items()})
+
+
+def quiet(ctx: Context, course: Course, members: Iterable[Member]) -> frozenset[Told]:
+    """What nodes are told now that differs from what is wanted by nothing that a daemon is restarted for."""
+    wanted = course.told
+    told_now = dict.fromkeys(one.told for one in members if one.node.alive and one.told is not None)
+    alike = [one for one in told_now if one != wanted and one.release == wanted.release][:MOST_READ]
+    return frozenset(
+        one for one in alike if (config := config_of(ctx, course, one)) and is_quiet(config, course.config)
+    )
+
+
+def config_of(ctx: Context, course: Course, one: Told) -> dict[str, object]:
+    """The configuration that nodes of this launch are told, {} when it is gone."""
+    try:
+        body, _ = ctx.store.get(names.node_config_key(course.spec.name, course.held.launch, one.config))
+    except NotFoundError:
+        return {}
+    found: dict[str, object] = json.loads(body)
+    return found
+
+
+def tell(ctx: Context, course: Course, action: Action) -> None:
+    """Let the nodes of an action apply what is wanted, batch after batch.
+
+    Raises:
+        ConflictError: the cluster is not ours any more, or its spec was changed.
+        NodeFailedError: a node could not apply it; those of later batches were not told.
+        DeadlineError: a node did not answer in time.
+    """
+    write_config(ctx, course.ground, course.config)
+    for some in batches(action.nodes, action.batches):
+        demand_claim(ctx.store, course.held)
+        order(ctx, course, some, course.told, action.group)
+    text = f"{action.group}: {action.what}"
+    note(ctx, course.spec.name, "change", f"{text} ({action.reason})", {"nodes": list(action.nodes)[:50]})
+
+
+def batches(ids: Sequence[str], count: int) -> list[Sequence[str]]:
+    """``ids`` in ``count`` runs of about the same length, or in fewer. Pure."""
+    size = -(-len(ids) // max(1, count))
+    return [ids[start : start + size] for start in range(0, len(ids), size)] if ids else []
+
+
+def order(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: str, *, drain: float = 0) -> None:
+    """Move the tag of nodes, and wait until they have said that they follow; with ``drain`` seconds, until the nodes
+    that the master was told to leave out are empty, too."""
+    phases = ctx.checkins.listed(course.spec.name)
+    # A failure to follow the same before would be taken for one of now.
+    failed = {one: at for one in ids if (at := _failed_at(phases.get(one, {}), what))}
+    ctx.compute.tag(ids, {names.TAG_TOLD: what.tag(int(ctx.clock.now()) if failed else 0)})
+    _wait(ctx, course, ids, what, group, _Waiting(CONVERGED, course.timeout, "apply their configuration", failed))
+    if drain:
+        wanted = _Waiting(DRAINED, drain, "empty the nodes that are replaced", {})
+        _wait(ctx, course, ids, what, group, wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    word: str
+    seconds: float
+    what: str
+    failed: Mapping[str, float]
+
+
+def _failed_at(phases: Mapping[str, CheckIn], what: Told) -> float:
+    one = phases.get(what.answer(UNCONVERGED))
+    return one.at.timestamp() if one else 0.0
+
+
+def _wait(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: str, wanted: _Waiting) -> None:
+    """Two calls a poll, however many nodes there are. Workers that end meanwhile are not waited for."""
+    cluster, end = course.spec.name, ctx.clock.now() + wanted.seconds
+    tags = {**platform_tag(ctx), names.TAG_CLUSTER: cluster}
+    while True:
+        phases = ctx.checkins.listed(cluster)
+        alive = {node.id for node in ctx.compute.instances(tags)}
+        pending = []
+        for one in (one for one in ids if one in alive):
+            own = phases.get(one, {})
+            if wanted.word == CONVERGED and _failed_at(own, what) > wanted.failed.get(one, 0.0):
+                raise _refusal(ctx, cluster, one, what)
+            followed = _answer(own) == (CONVERGED, what.mark())
+            if not followed or (wanted.word == DRAINED and what.answer(DRAINED) not in own):
+                pending.append(one)
+        done = len(ids) - len(pending)
+        ctx.report(Progress(f"{wanted.word} {group}", f"{group}: nodes {wanted.what}", done, len(ids)))
+        if not pending:
+            ctx.report(Progress(f"{wanted.word} {group}", f"{group}: {len(ids)} done", done, len(ids), "ok"))
+            return
+        if ctx.clock.now() > end:
+            raise _late(ctx, cluster, pending, len(ids), wanted)
+        ctx.clock.sleep(POLL_SECONDS)
+
+
+def _refusal(ctx: Context, cluster: str, one: str, what: Told) -> NodeFailedError:
+    try:
+        body = ctx.checkins.read(cluster, one, what.answer(UNCONVERGED)).body
+    except HclusterError:
+        body = {}
+    return NodeFailedError(
+        f"{one} of cluster {cluster} could not apply what it was told: {body.get('message', 'it does not say why')}",
+        context=str(body.get("log_tail", "")),
+        hint="correct the spec or the Puppet release; nodes of later batches were not told",
+        reference="not-converged",
+    )
+
+
+def _late(ctx: Context, cluster: str, pending: Sequence[str], total: int, wanted: _Waiting) -> DeadlineError:
+    if wanted.word == DRAINED:
+        return DeadlineError(
+            f"the nodes of cluster {cluster} that are to be replaced are not empty after {wanted.seconds:.0f} s",
+            hint="nothing was terminated; `hcluster up --replace` goes on with them, `hcluster up` lets them be",
+            reference="not-drained",
+        )
+    return DeadlineError(
+        f"{len(pending)} of {total} nodes of cluster {cluster} have not said within {wanted.seconds:.0f} s that they "
+        f"{wanted.what}, such as {pending[0]}",
+        context=console_tail(ctx, pending[0]),
+        hint="`hcluster logs` or `hcluster exec NAME -- journalctl -u hcluster-watch` tells what they do",
+        reference="not-converged",
+    )
+
+
+def without(course: Course, excluded: Mapping[str, list[str]]) -> Course:
+    """The course of a master that shall empty some nodes."""
+    seconds = int(course.drain) if any(excluded.values()) else 0
+    return replace(course, config={**course.config, "excluded": dict(excluded), "drain_seconds": seconds})
