@@ -146,6 +146,10 @@ class SshRemote:
             raise self._lost(None)
         return code
 
+    def alive(self) -> bool:
+        """Whether the connection still stands, as far as is known here."""
+        return self._transport.is_active()
+
     def close(self) -> None:
         """End it, and with it the commands that other threads run; safe to repeat."""
         for channel in tuple(self._running):

@@ -129,6 +129,10 @@ class FakeRemote(Probed):
         self._demand_open()
         return 0
 
+    def alive(self) -> bool:
+        """Whether it was not closed."""
+        return not self.closed
+
     def close(self) -> None:
         """End it; safe to repeat."""
         self.closed = True

@@ -21,7 +21,6 @@ import pytest
 from hcluster.errors import DeadlineError, HostKeyError, NotFoundError, UnreachableError
 from hcluster.model.node import CheckIn, Instance
 from hcluster.remote.connector import SshConnector
-from hcluster.remote.forward import PortForward
 from hcluster.remote.session import SshRemote
 from tests.unit.listening import end_listening
 from tests.unit.skipped_time import SkippedTime
@@ -179,19 +178,6 @@ def test_a_port_where_nothing_listens_is_unreachable(remote: SshRemote) -> None:
         port = bound.getsockname()[1]
         with pytest.raises(UnreachableError, match=f"nothing answers on 127.0.0.1:{port}"):
             remote.open_channel("127.0.0.1", port)
-
-
-def test_a_forwarded_port_carries_many_connections_and_closes(remote: SshRemote, echo_port: int) -> None:
-    with PortForward(remote, "127.0.0.1", echo_port, connections=2) as forward:
-        for turn in range(5):
-            with socket.create_connection(("127.0.0.1", forward.port), timeout=5) as client:
-                client.sendall(b"%d" % turn)
-                client.shutdown(socket.SHUT_WR)
-                assert client.recv(10) == b"%d" % turn
-                assert client.recv(10) == b""
-        port = forward.port
-    with pytest.raises(OSError):
-        socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 def test_only_the_reported_host_key_is_accepted(server: SshServer) -> None:
