@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,16 @@ def write_while_read(piece: bytes) -> None:
         out.flush()
     except BrokenPipeError:
         drop_output()
+
+
+def reader_gone() -> bool:
+    """Whether nobody reads standard output any more; never true of a terminal or a file."""
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):
+        return False
+    return any(happened & (select.POLLERR | select.POLLNVAL) for _, happened in poll.poll(0))
 
 
 def drop_output() -> None:

@@ -14,6 +14,8 @@ from hcluster.cli.render import clean
 Format = Literal["table", "csv", "json"]
 _BLOCK = 1000
 _GAP = "  "
+_OWN_TEXT = frozenset({"boolean", "binary"})
+"""Types whose values are not written as Python writes them."""
 _NUMBERS = frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"})
 
 
@@ -28,7 +30,11 @@ def write(
     if form == "csv":
         lines = csv.writer(out, lineterminator="\n")
         lines.writerow(names)
-        lines.writerows(["" if cell is None else _text(cell) for cell in row] for row in counted)
+        # The writer itself, in C, writes all other kinds as _text would, and None as nothing.
+        plain = not _OWN_TEXT & set(types)
+        lines.writerows(
+            counted if plain else (["" if cell is None else _text(cell) for cell in row] for row in counted)
+        )
     elif form == "json":
         _json(out, _unique(names), counted)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -13,7 +13,7 @@ import typer
 from hcluster.cli.clusters import NAME
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import state_of
-from hcluster.cli.pipes import drop_output, quiet_pipe
+from hcluster.cli.pipes import drop_output, quiet_pipe, reader_gone
 from hcluster.cli.progress import reporter
 from hcluster.cli.rows import Format, write
 from hcluster.errors import HclusterError, QueryError, UsageError
@@ -72,26 +72,62 @@ def sql(
 
 
 def _run(session: HiveSession, statements: Sequence[str], form: Format, timeout: float) -> None:
-    """One after the other; the rows of each are written before the next starts."""
-    from hcluster.executors.interrupts import Interrupts
+    """One after the other; the rows of each are written before the next starts.
 
+    When nobody reads them any more the statement under way is cancelled, should it only read, and of those behind it
+    the ones that change something are still run.
+    """
+    from hcluster.executors.interrupts import Interrupts
+    from hcluster.executors.statements import only_reads
+
+    unread = False
     with Interrupts() as interrupted:
         for place, statement in enumerate(statements, 1):
+            reads = only_reads(statement)
+            if unread and reads:
+                continue
+            cancelled = _Unwanted(interrupted, for_its_rows=reads)
             try:
-                # The display ends before rows are written: on a terminal it would draw over them.
-                with reporter() as report:
-                    result = session.execute(statement, report=report, cancelled=interrupted, timeout=timeout)
-                if result.columns:
-                    names = [column.name for column in result.columns]
-                    write(sys.stdout, form, names, [column.type for column in result.columns], result.rows)
-                    sys.stdout.flush()
+                _one(session, statement, form, cancelled, timeout)
             except BrokenPipeError:
-                # The reader has seen enough of this one; the statements after it are still to be run.
+                unread = True
                 drop_output()
             except HclusterError as cause:
+                if cancelled.unread and cause.reference == "query-cancelled":
+                    unread = True
+                    drop_output()
+                    continue
                 if len(statements) > 1:
                     cause.context = f"statement {place} of {len(statements)}: {cause.context}"
                 raise
+
+
+class _Unwanted:
+    """Whether a statement is to be cancelled: after Ctrl-C, and when only its rows matter and nobody reads them."""
+
+    def __init__(self, interrupted: Callable[[], bool], *, for_its_rows: bool) -> None:
+        self._interrupted = interrupted
+        self._for_its_rows = for_its_rows
+        self.unread = False
+
+    def __call__(self) -> bool:
+        if self._interrupted():
+            return True
+        self.unread = self._for_its_rows and reader_gone()
+        return self.unread
+
+
+def _one(session: HiveSession, statement: str, form: Format, cancelled: Callable[[], bool], timeout: float) -> None:
+    # The display ends before rows are written: on a terminal it would draw over them.
+    with reporter() as report:
+        result = session.execute(statement, report=report, cancelled=cancelled, timeout=timeout)
+    try:
+        if result.columns:
+            names = [column.name for column in result.columns]
+            write(sys.stdout, form, names, [column.type for column in result.columns], result.rows)
+            sys.stdout.flush()
+    finally:
+        result.close()
 
 
 @contextmanager

@@ -6,24 +6,30 @@ cannot be interrupted between two calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 from TCLIService import TCLIService, ttypes
-from thrift.protocol import TBinaryProtocol
 from thrift.Thrift import TApplicationException, TException
 from thrift.transport import TSocket, TTransport
 
 from hcluster.errors import DeadlineError, QueryError, UnreachableError
 from hcluster.executors import hive_text
 from hcluster.executors.hive_columns import Column, Value, column_of, rows_of
+from hcluster.executors.hive_wire import Protocol
 from hcluster.model.events import Progress, Report, silent
 from hcluster.ports import Clock, Remote
 
 HIVE_PORT = 10000
 STEP = "query"
-_BATCH_ROWS = 2000
+_FIRST_ROWS = 1000
+_MOST_ROWS = 10_000
+"""What HiveServer2 gives at most in one call (hive.server2.thrift.resultset.max.fetch.size)."""
+_BATCH_BYTES = 2 << 20
+"""How large a batch of rows may become: it is all that is kept of a result, here and on the server."""
+_READ_BYTES = 1 << 16
+_LOG_LINES = 2000
 _POLL_SECONDS = 0.2
 _CALL_SECONDS = 60.0
 _CLOSE_SECONDS = 10.0
@@ -42,6 +48,22 @@ class Result:
     seconds: float
     """From sending the statement until its rows were there to be read."""
     application_ids: tuple[str, ...] = ()
+
+    def close(self) -> None:
+        """Let the server forget the rows that were not read; safe to repeat."""
+        if isinstance(self.rows, Generator):
+            self.rows.close()
+
+
+class _Counting(TSocket.TSocket):  # type: ignore[misc] # thrift has no types
+    """A socket that knows how many bytes came."""
+
+    received = 0
+
+    def read(self, size: int) -> bytes:
+        piece: bytes = super().read(size)
+        self.received += len(piece)
+        return piece
 
 
 @dataclass(slots=True)
@@ -95,11 +117,9 @@ class HiveSession:
         self._channel = channel
         self._clock = clock
         self._busy = False
-        socket = TSocket.TSocket()
-        socket.setHandle(channel)
-        buffered = TTransport.TBufferedTransport(socket)
-        # Not the accelerated protocol: PyHive's stubs are older than what thrift's C encoder accepts.
-        self._client = TCLIService.Client(TBinaryProtocol.TBinaryProtocol(buffered))
+        self._socket = _Counting()
+        self._socket.setHandle(channel)
+        self._client = TCLIService.Client(Protocol(TTransport.TBufferedTransport(self._socket, _READ_BYTES)))
         request = ttypes.TOpenSessionReq(
             client_protocol=ttypes.TProtocolVersion.HIVE_CLI_SERVICE_PROTOCOL_V10,
             username=user,
@@ -195,7 +215,7 @@ class HiveSession:
     def _read_logs(self, running: _Running) -> None:
         """New lines of the operation's log; a server that keeps none is no error."""
         request = ttypes.TFetchResultsReq(
-            running.handle, ttypes.TFetchOrientation.FETCH_NEXT, maxRows=_BATCH_ROWS, fetchType=1
+            running.handle, ttypes.TFetchOrientation.FETCH_NEXT, maxRows=_LOG_LINES, fetchType=1
         )
         try:
             answer = self._call(self._client.FetchResults, request)
@@ -216,7 +236,7 @@ class HiveSession:
     ) -> Iterator[tuple[Value, ...]]:
         if not columns:
             return
-        request = ttypes.TFetchResultsReq(running.handle, ttypes.TFetchOrientation.FETCH_NEXT, maxRows=_BATCH_ROWS)
+        request = ttypes.TFetchResultsReq(running.handle, ttypes.TFetchOrientation.FETCH_NEXT, maxRows=_FIRST_ROWS)
         try:
             while True:
                 if cancelled():
@@ -224,9 +244,11 @@ class HiveSession:
                 if self._clock.now() >= ends:
                     raise DeadlineError("the query's rows were not read in time", context=running.statement)
                 # The server always says that there are no more rows; only an empty batch tells the end.
+                before = self._socket.received
                 batch = rows_of(self._call(self._client.FetchResults, request).results)
                 if not batch:
                     return
+                request.maxRows = _next_rows(len(batch), self._socket.received - before)
                 yield from batch
         finally:
             if not self._busy:
@@ -278,6 +300,11 @@ class HiveSession:
         if response.status.statusCode not in _GOOD:
             raise _failure(response.status.errorMessage or "", statement)
         return response
+
+
+def _next_rows(rows: int, size: int) -> int:
+    """How many rows to ask for after a batch of ``rows`` that took ``size`` bytes."""
+    return max(1, min(_MOST_ROWS, rows * _BATCH_BYTES // max(size, 1)))
 
 
 def _lost(cause: BaseException) -> UnreachableError:

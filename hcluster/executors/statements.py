@@ -1,4 +1,4 @@
-"""Split HiveQL text into statements; pure.
+"""Split HiveQL text into statements, and tell their kinds; pure.
 
 A semicolon ends a statement unless it stands within quotes (' " `) or a comment. Comments are left out, since a ``set``
 behind one is not recognised by HiveServer2; hints (``/*+ … */``) stay.
@@ -48,3 +48,21 @@ def split(text: str) -> tuple[str, ...]:
             parts.append(token.group())
     statements.append("".join(parts).strip())
     return tuple(statement for statement in statements if statement)
+
+
+_FIRST = re.compile(r"\s*\(*\s*(\w+)")
+_READING = frozenset({"select", "with", "show", "describe", "desc", "explain", "values"})
+_WRITING = re.compile(r"\b(?:insert|update|delete|merge)\b", re.IGNORECASE)
+
+
+def first_word(statement: str) -> str:
+    """The word that says what kind of statement it is, in lower case; "" when it begins with none."""
+    match = _FIRST.match(statement)
+    return match[1].lower() if match else ""
+
+
+def only_reads(statement: str) -> bool:
+    """Whether a statement changes nothing for sure, so that it may be left out, or be run again."""
+    word = first_word(statement)
+    # With a word of change in a text or a name the answer is no, which is the safe one.
+    return word in _READING and (word == "show" or not _WRITING.search(statement))

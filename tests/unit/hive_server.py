@@ -31,6 +31,8 @@ class Script:
     """Name and TTypeId of each."""
     values: Sequence[Any] = ()
     """One thrift column a column."""
+    generated: int = 0
+    """Instead of values: so many rows of a number and a text, in batches as large as they are asked for."""
     compile_error: str = ""
     error: str = ""
     polls: int = 1
@@ -47,6 +49,16 @@ class Operation:
     polled: int = 0
     fetched: bool = False
     logged: bool = False
+    given: int = 0
+
+
+def generated(start: int, count: int) -> list[Any]:
+    """Columns of the rows from ``start``."""
+    numbers = range(start, start + count)
+    return [
+        ttypes.TColumn(i64Val=ttypes.TI64Column(list(numbers), b"")),
+        ttypes.TColumn(stringVal=ttypes.TStringColumn([f"row {number}" for number in numbers], b"")),
+    ]
 
 
 @dataclass
@@ -150,6 +162,11 @@ class HiveServer:
             lines = [] if operation.logged else list(operation.script.log)
             operation.logged = True
             columns = [ttypes.TColumn(stringVal=ttypes.TStringColumn(lines, b""))]
+        elif operation.script.generated:
+            count = min(req.maxRows, operation.script.generated - operation.given)
+            columns = generated(operation.given, count) if count else []
+            operation.given += count
+            self.events.append(f"fetch {count} of {req.maxRows}")
         else:
             columns = [] if operation.fetched else list(operation.script.values)
             operation.fetched = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hcluster.errors import UsageError
-from hcluster.executors.statements import split
+from hcluster.executors.statements import only_reads, split
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,27 @@ def test_what_is_never_closed_is_wrong_usage_with_its_line(text: str, message: s
 def test_a_megabyte_is_split_in_linear_time() -> None:
     statement = "insert into t values ('a;b', 1) -- c\n"
     assert len(split(f"{statement};" * 25_000)) == 25_000
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("select 1", True),
+        ("SELECT a FROM b", True),
+        (" (select 1) union (select 2)", True),
+        ("with a as (select 1) select * from a", True),
+        ("with a as (select 1) insert into t select * from a", False),
+        ("from a insert into t select *", False),
+        ("insert into t values (1)", False),
+        ("explain select 1", True),
+        ("explain analyze insert into t select 1", False),
+        ("show create table updates", True),
+        ("describe formatted t", True),
+        ("set a=b", False),
+        ("use x", False),
+        ("create table t as select 1", False),
+        ("", False),
+    ],
+)
+def test_what_only_reads_may_be_left_out_or_repeated(statement: str, expected: bool) -> None:
+    assert only_reads(statement) == expected
