@@ -170,6 +170,7 @@ class Sessions:
         self._closed = False
 
     def add(self, remote: Remote) -> None:
+        """One more."""
         with self._lock:
             self._open.append(remote)
             closed = self._closed
@@ -177,6 +178,7 @@ class Sessions:
             remote.close()
 
     def close(self) -> None:
+        """End all."""
         with self._lock:
             self._closed = True
             found = list(self._open)

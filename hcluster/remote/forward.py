@@ -177,16 +177,16 @@ class SocksProxy(Listener):
         try:
             channel = self._open_channel(*target)
         except DeniedError as cause:
-            _answer(client, _NOT_ALLOWED)
             self._refused(cause)
+            _answer(client, _NOT_ALLOWED)
             return None
         except UnreachableError as cause:
-            _answer(client, _REFUSED)
             self._refused(cause)
+            _answer(client, _REFUSED)
             return None
         except HclusterError as cause:
-            _answer(client, _FAILED)
             self._refused(cause)
+            _answer(client, _FAILED)
             return None
         _answer(client, _FINE)
         client.settimeout(None)
