@@ -136,6 +136,27 @@ class StoredObject(TypedDict):
     """ISO 8601, UTC."""
 
 
+class ListedImage(TypedDict):
+    """A machine image of the platform."""
+
+    id: str
+    family: str
+    """What clusters say: `image: FAMILY`; its newest image is taken."""
+    parent: str
+    """Family of the image that it stands on, or that one's id; "-" for none."""
+    parent_id: str
+    layers: list[str]
+    """Families from the lowest one to itself."""
+    name: str
+    state: str
+    """As EC2 has it: available, pending, failed."""
+    created: str
+    """ISO 8601, as EC2 gives it."""
+    age_seconds: int
+    inputs: str
+    """Hash of everything that it was made of."""
+
+
 class Lock(TypedDict):
     """The lock of the Hadoop distribution."""
 
@@ -253,7 +274,6 @@ def shapes() -> dict[str, Any]:
     from hcluster.images.bake import Baked
     from hcluster.images.distribution import Distribution
     from hcluster.localcloud.control import CloudStatus
-    from hcluster.model.image import Image
     from hcluster.model.platform import PlatformRecord
     from hcluster.model.views import ClusterView, DownResult, Finding, NodeView
     from hcluster.releases.publish import Published
@@ -284,7 +304,7 @@ def shapes() -> dict[str, Any]:
         "platform status": Annotated[PlatformRecord, PlatformState],
         "platform down": DownResult,
         "ami bake": Baked,
-        "ami list": list[Image],
+        "ami list": list[ListedImage],
         "ami dist": Distribution,
         "ami lock": Lock,
         "puppet publish": Published,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hcluster.model.node import Instance
 from hcluster.model.principal import Principal
 from hcluster.spec.load import load_platform
 from hcluster.testing import FakeCloud, NodeScript
+from tests.unit.cli_output import demand
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FLIGHTS = str(EXAMPLES / "flights.yaml")
@@ -58,6 +60,8 @@ class Cli:
     def __call__(self, *arguments: str) -> int:
         code = app.run(arguments)
         self.out, self.err = self._capsys.readouterr()
+        if self.out and ("--output", "json") in pairwise(arguments):
+            demand(arguments, self.out)
         return code
 
     def json(self, *arguments: str) -> Any:

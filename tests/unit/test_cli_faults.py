@@ -19,6 +19,7 @@ from hcluster.localcloud.settings import CloudSettings, derive
 from hcluster.localcloud.system import start_time
 from hcluster.model.names import TAG_CLUSTER, TAG_GROUP
 from tests.unit.api_cloud import Cloud, running_cloud
+from tests.unit.cli_output import demand
 
 SPOT: dict[str, Any] = {"InstanceMarketOptions": {"MarketType": "spot"}}
 
@@ -36,7 +37,7 @@ class Cli:
         return self.out
 
     def json(self, *words: str) -> Any:
-        return json.loads(self(*words, "--output", "json"))
+        return demand(("local", *words), self(*words, "--output", "json"))
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ from hcluster.executors import yarn
 from hcluster.executors.hive import HiveSession, Result
 from hcluster.executors.hive_columns import Column
 from hcluster.flows import reach
+from tests.unit.cli_output import demand
 from tests.unit.hive_server import APPLICATION, HiveServer, Script
 from tests.unit.sshd import SshServer
 from tests.unit.test_remote_session import NODE, connector
@@ -106,7 +107,10 @@ def test_rows_go_to_stdout_and_progress_to_stderr(hive: HiveServer, capsys: pyte
 @pytest.mark.parametrize("words", [["--format", "json"], ["--output", "json"]])
 def test_rows_as_json(hive: HiveServer, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
     assert app.run(["sql", "flights", "q", *words]) == 0
-    assert json.loads(capsys.readouterr().out)[:2] == [{"carrier": "UA", "n": 58665}, {"carrier": "a,b", "n": None}]
+    assert demand(["sql"], capsys.readouterr().out)[:2] == [
+        {"carrier": "UA", "n": 58665},
+        {"carrier": "a,b", "n": None},
+    ]
 
 
 def test_a_file_of_statements_runs_in_one_session_with_settings(
@@ -194,7 +198,7 @@ def test_a_jobs_output_and_its_applications(master: Path, capsysbinary: pytest.C
 def test_a_job_as_json(master: Path, capsys: pytest.CaptureFixture[str]) -> None:
     hadoop(master, f'echo "Submitted application {APPLICATION}" >&2; echo answer')
     assert app.run(["job", "run", "flights", "--jar", "examples", "--output", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
+    told = demand(["job", "run"], capsys.readouterr().out)
     assert (told["applications"], told["exit_code"], told["stdout"]) == ([APPLICATION], 0, "answer\n")
 
 
