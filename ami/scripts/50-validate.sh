@@ -158,11 +158,14 @@ forget() {
 services >"$state/services"
 tar --create --file "$state/etc.tar" --directory / "${bound[@]}" etc
 paths >"$state/paths"
-jars
+# What a layer stands on passed these, and a layer cannot take away jars.
+[ "$BAKE_ROLE" = layer ] || jars
 layer_jars
 daemons
-s3a
-smoke
+if [ "$BAKE_ROLE" != layer ]; then
+    s3a
+    smoke
+fi
 checks
 classes
 forget

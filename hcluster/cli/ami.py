@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -16,6 +16,7 @@ from hcluster.cli.progress import reporter
 from hcluster.model.names import TAG_ROLE
 
 if TYPE_CHECKING:
+    from hcluster.cli.shapes import ListedImage
     from hcluster.flows.context import Context
     from hcluster.images.bake import Baked, Bakery
     from hcluster.images.sources import Sources
@@ -150,7 +151,7 @@ def list_images(ctx: typer.Context) -> None:
     render.emit(state_of(ctx), listed, render.table(columns, rows, empty="no images; run `hcluster ami bake`"))
 
 
-def _row(image: Image, families: Mapping[str, str], now: float) -> dict[str, Any]:
+def _row(image: Image, families: Mapping[str, str], now: float) -> ListedImage:
     """One image as `ami list` tells it. A parent that is not the platform's, or is gone, goes by its id."""
     from datetime import datetime
 

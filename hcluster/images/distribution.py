@@ -82,6 +82,7 @@ def build(source: Path, cache: Path, *, report: Report = silent, deadline: float
                 lockfile.verify(lockfile.scan(trees), locked)
                 _pack(source, trees, Path(scratch) / "dist.tar.zst", report)
                 (Path(scratch) / "dist.tar.zst").replace(target)
+        target.parent.touch()  # used now: see prune
         _point(cache / "dist" / "current", target.parent.name)
     size = target.stat().st_size / 1e6
     report(Progress(STEP, f"{size:.0f} MB, {'built' if built else 'unchanged'} ({key[:12]})", state="ok"))

@@ -60,6 +60,8 @@ def fetch(recipe: Recipe, cache: Path, from_bucket: Fetch, *, report: Report = s
                 _verify(recipe, jar, fresh)
                 found[jar.filename].parent.mkdir(exist_ok=True)
                 fresh.replace(found[jar.filename])
+    for path in found.values():
+        path.parent.touch()  # used now: see prune
     return found
 
 

@@ -96,6 +96,7 @@ def build(package: Path, lock: Path, cache: Path, *, report: Report = silent, de
                 report(Progress(STEP, "packing"))
                 archive.write(Path(scratch) / "node.tar.zst", _entries(package, tree))
                 (Path(scratch) / "node.tar.zst").replace(target)
+    target.parent.touch()  # used now: see prune
     report(Progress(STEP, f"{target.stat().st_size / 1e6:.1f} MB ({key[:12]})", state="ok"))
     return target
 

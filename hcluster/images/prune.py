@@ -6,16 +6,10 @@ import shutil
 import time
 from pathlib import Path
 
-KINDS = ("dist", "node", "jars", "logs")
-"""Folders of the cache; an entry of one is a file or a folder that stands for itself."""
 KEPT = {"dist": 3, "node": 3, "jars": 50, "logs": 50}
+"""How many stay of each kind: a folder of the cache, whose entries stand for themselves."""
 UNUSED_SECONDS = 24 * 3600.0
 """Younger entries stay whatever their number: a bake, which takes half an hour at most, may be using them."""
-
-
-def touch(entry: Path) -> None:
-    """Note that an entry is used now."""
-    entry.touch()
 
 
 def prune(cache: Path, *, now: float | None = None) -> list[Path]:
@@ -25,19 +19,20 @@ def prune(cache: Path, *, now: float | None = None) -> list[Path]:
     """
     now = time.time() if now is None else now
     removed = []
-    for kind in KINDS:
+    for kind, number in KEPT.items():
         folder = cache / kind
         entries = [path for path in folder.glob("*") if not path.is_symlink() and not path.name.startswith(".")]
         dated = sorted(((_used(path), path) for path in entries), reverse=True)
-        for used, path in dated[KEPT[kind] :]:
+        for used, path in dated[number:]:
             if used < now - UNUSED_SECONDS:
                 _remove(path)
                 removed.append(path)
-    # A lock that somebody holds may be older than a day only if its bake hangs; an open file outlives its name.
-    for path in cache.glob("bake-*.lock"):
-        used = _used(path)
-        if used < now - 2 * UNUSED_SECONDS:
-            path.unlink(missing_ok=True)
+    # What bakes that were killed left, and locks, which a bake opens anew each time.
+    left = [*cache.glob("bake-*.lock"), *cache.glob(".bake-*")]
+    left += [path for kind in KEPT for path in (cache / kind).glob(".*-*")]
+    for path in left:
+        if _used(path) < now - UNUSED_SECONDS:
+            _remove(path)
             removed.append(path)
     return removed
 
@@ -52,11 +47,11 @@ def _used(path: Path) -> float:
 
 def _remove(path: Path) -> None:
     """Out of sight first, so that nobody finds half of it."""
-    away = path.with_name(f".gone-{path.name}")
+    away = path if path.name.startswith(".") else path.with_name(f".gone-{path.name}")
     try:
         path.rename(away)
     except OSError:
-        return  # another bake was quicker, or left its half
+        return  # another bake was quicker, or left its half: that goes as such
     if away.is_dir():
         shutil.rmtree(away, ignore_errors=True)
     else:

@@ -13,7 +13,7 @@ from hcluster.spec.base import Name, Schema, live
 BASE = "base"
 """The parent that stands for platform.yaml's ``images.base``: an image on it gets Hadoop itself."""
 
-BUCKET_FOLDER = "images/"
+BUCKET_FOLDER = "data/images/"
 """Jars that come from the platform's bucket lie below it."""
 
 RESERVED = (
@@ -90,7 +90,7 @@ class JarSpec(Schema):
     )
     s3: Annotated[str, StringConstraints(pattern=rf"^{BUCKET_FOLDER}[\w./+=-]+$", max_length=512)] | None = Field(
         default=None,
-        description="Key of an object in the platform's bucket, below images/ (`hcluster data put` writes it).",
+        description="Key of an object in the platform's bucket, below data/images/ (`hcluster data put` writes it).",
         json_schema_extra=live(_BAKES),
     )
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = Field(

@@ -445,12 +445,12 @@ def test_a_jar_that_is_another_one_is_never_uploaded(scene: Scene) -> None:
 def test_a_jar_of_the_bucket_comes_from_below_images(scene: Scene) -> None:
     digest = hashlib.sha512(b"jar").hexdigest()
     scene.cloud.store.ensure_bucket({})
-    scene.cloud.store.put("images/deep/a-1.jar", b"jar")
-    scene.write("geo", f"jars: [{{s3: images/deep/a-1.jar, sha512: {digest}}}]\n")
+    scene.cloud.store.put("data/images/deep/a-1.jar", b"jar")
+    scene.write("geo", f"jars: [{{s3: data/images/deep/a-1.jar, sha512: {digest}}}]\n")
     scene.bake("geo")
     assert (scene.folder / "uploads" / "jars" / "a-1.jar").read_bytes() == b"jar"
     # What was verified once is found again.
-    scene.cloud.store.delete("images/deep/a-1.jar")
+    scene.cloud.store.delete("data/images/deep/a-1.jar")
     assert scene.bake("geo", force=True).baked
 
 

@@ -37,7 +37,7 @@ def test_the_newest_stay_however_old_they_are(tmp_path: Path) -> None:
 
 def test_what_is_used_counts_as_new(tmp_path: Path) -> None:
     entries = [entry(tmp_path / "node" / str(number), (10 + number) * DAY) for number in range(4)]
-    prune.touch(entries[3])
+    entries[3].touch()
     assert prune.prune(tmp_path, now=entries[3].stat().st_mtime) == [entries[2]]
 
 
@@ -50,8 +50,12 @@ def test_an_entry_that_another_bake_removes_meanwhile_is_no_error(tmp_path: Path
     assert prune.prune(tmp_path / "nowhere", now=NOW) == []
 
 
-def test_locks_of_bakes_long_gone_go_too(tmp_path: Path) -> None:
+def test_what_killed_bakes_left_goes_once_no_bake_can_use_it(tmp_path: Path) -> None:
+    old = [entry(tmp_path / name, 2 * DAY) for name in (".bake-x", "dist/.building-x", "jars/.fetching-x")]
     lock = tmp_path / "bake-hcluster-hadoop-1.lock"
     lock.touch()
-    os.utime(lock, (NOW - 3 * DAY, NOW - 3 * DAY))
-    assert prune.prune(tmp_path, now=NOW) == [lock]
+    os.utime(lock, (NOW - 2 * DAY, NOW - 2 * DAY))
+    young = entry(tmp_path / ".bake-y", 100)
+    assert sorted(prune.prune(tmp_path, now=NOW)) == sorted([*old, lock])
+    assert (young / "file").exists()
+    assert not any(path.exists() for path in old)

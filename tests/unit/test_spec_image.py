@@ -35,7 +35,7 @@ packages: [jq, "jq=1.6", "rm -rf"]
 python: [numpy]
 jars:
   - {maven: "a:b:1"}
-  - {file: x.jar, s3: images/x.jar, sha256: 12}
+  - {file: x.jar, s3: data/images/x.jar, sha256: 12}
 files:
   - {path: /etc/hadoop/core-site.xml, content: a}
   - {path: /etc/x, source: nope.txt}
@@ -81,7 +81,7 @@ def test_what_contradicts_itself_is_refused(fields: dict[str, object], message: 
         ImageSpec.model_validate({"name": "mine", "parent": "hadoop", "description": "d", **fields})
 
 
-@pytest.mark.parametrize("place", [{"maven": "g:a:1"}, {"file": "a-1.jar"}, {"s3": "images/deep/a-1.jar"}])
+@pytest.mark.parametrize("place", [{"maven": "g:a:1"}, {"file": "a-1.jar"}, {"s3": "data/images/deep/a-1.jar"}])
 def test_a_jar_has_one_place_one_digest_and_a_name(place: dict[str, str]) -> None:
     jar = JarSpec.model_validate({**place, "sha256": SHA})
     assert (jar.filename, jar.expected) == ("a-1.jar", SHA)
