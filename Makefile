@@ -16,7 +16,7 @@ export PATH := $(BIN):$(PATH)
 PACKAGES := ca-certificates curl dnsmasq-base git iproute2 maven mmdebstrap nftables openjdk-17-jre-headless \
 	openssh-client packer procps puppet-agent puppet-lint python3 python3-venv runc shellcheck zstd
 
-.PHONY: help install packages demo test check contract-aws fast format clean
+.PHONY: help install packages demo test check reference contract-aws format clean
 
 help: ## Explain the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ check: install ## Static checks and fast tests only
 	@puppet-lint --fail-on-warnings puppet
 	@$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --cov --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % (by file: .venv/bin/coverage report)"
+
+reference: .venv/.synced ## Write docs/reference anew from the code
+	@$(BIN)/python -m hcluster.cli.reference docs/reference
 
 contract-aws: .venv/.synced ## The contract suite on a real account: PROFILE=name [REGION=name] [YES=1]; tells its cost first
 	@if [ -z "$(PROFILE)" ]; then echo "contract-aws: name a profile: make contract-aws PROFILE=name [REGION=name]" >&2; exit 2; fi

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 import typer
 from typer.core import TyperGroup
 
-from hcluster.cli import complete
+from hcluster.cli import complete, usage
 from hcluster.cli.config import CliState, Output
 from hcluster.cli.naming import by_prefix, takes_a_cluster
 
@@ -86,6 +86,7 @@ def _prepare(command: Any) -> None:
             _prepare(inner)
         return
     complete.prepare(command)
+    usage.prepare(command)
     if takes_a_cluster(command.params):
         command.invoke = by_prefix(command.invoke)
     taken = {name for parameter in command.params for name in parameter.opts}

@@ -33,7 +33,7 @@ def schema_of(shape: Any, title: str = "") -> dict[str, Any]:
     """The JSON Schema of a type; classes with fields stand in ``$defs``.
 
     A type may be plain, a dataclass, a ``TypedDict``, a model of pydantic, a list, mapping, literal or union of such.
-    ``Annotated[A, B]`` has the fields of both.
+    ``Annotated[A, B, "Name"]`` has the fields of both, and that name.
     """
     defs: dict[str, Any] = {}
     found = _schema(shape, defs)
@@ -86,7 +86,7 @@ def _schema(shape: Any, defs: dict[str, Any]) -> dict[str, Any]:
 
 def _of_several(origin: Any, arguments: tuple[Any, ...], defs: dict[str, Any]) -> dict[str, Any]:
     if origin is typing.Annotated:
-        return _together([_schema(one, defs) for one in arguments], defs)
+        return _together(arguments, defs)
     if origin is typing.Literal:
         return {"enum": list(arguments)}
     if origin in (typing.Union, types.UnionType):
@@ -105,14 +105,16 @@ def _of_several(origin: Any, arguments: tuple[Any, ...], defs: dict[str, Any]) -
     return found
 
 
-def _together(parts: Sequence[dict[str, Any]], defs: Mapping[str, Any]) -> dict[str, Any]:
-    """One object with the fields of several classes, described as the first."""
-    bodies = [defs[part["$ref"].rpartition("/")[2]] for part in parts]
-    return {
+def _together(arguments: Sequence[Any], defs: dict[str, Any]) -> dict[str, Any]:
+    """One class with the fields of several, described as the first."""
+    *shapes, name = arguments
+    bodies = [defs[_schema(shape, defs)["$ref"].rpartition("/")[2]] for shape in shapes]
+    defs[name] = {
         **bodies[0],
         "properties": {key: value for body in bodies for key, value in body["properties"].items()},
-        "required": [name for body in bodies for name in body["required"]],
+        "required": [field for body in bodies for field in body["required"]],
     }
+    return {"$ref": f"#/$defs/{name}"}
 
 
 def _of_model(model: Any, defs: dict[str, Any]) -> dict[str, Any]:

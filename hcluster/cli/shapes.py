@@ -276,10 +276,11 @@ def shapes() -> dict[str, Any]:
     from hcluster.localcloud.control import CloudStatus
     from hcluster.model.platform import PlatformRecord
     from hcluster.model.views import ClusterView, DownResult, Finding, NodeView
+    from hcluster.plan.timeline import Event
     from hcluster.releases.publish import Published
 
-    cluster: Any = Annotated[ClusterView, ReadyNodes]
-    cloud: Any = Annotated[CloudStatus, Faults]
+    cluster: Any = Annotated[ClusterView, ReadyNodes, "Cluster"]
+    cloud: Any = Annotated[CloudStatus, Faults, "Cloud"]
     faults = dict.fromkeys(
         ("interrupt", "shortage", "throttle", "error", "delay", "lag", "clock", "freeze", "partition", "undo"),
         list[Fault],
@@ -290,6 +291,7 @@ def shapes() -> dict[str, Any]:
         "list": list[cluster],
         "show": cluster,
         "nodes": list[NodeView],
+        "events": list[Event],
         "sql": list[Json],
         "job run": JobEnd,
         "data put": Address,
@@ -301,7 +303,7 @@ def shapes() -> dict[str, Any]:
         "ssh": Silent("it is a shell"),
         "logs": Log,
         "platform up": PlatformRecord,
-        "platform status": Annotated[PlatformRecord, PlatformState],
+        "platform status": Annotated[PlatformRecord, PlatformState, "Platform"],
         "platform down": DownResult,
         "ami bake": Baked,
         "ami list": list[ListedImage],

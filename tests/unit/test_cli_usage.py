@@ -1,0 +1,42 @@
+"""Help is written for people."""
+
+from __future__ import annotations
+
+import pytest
+
+from hcluster.cli import app
+from tests.unit.test_cli_outputs import commands
+
+
+def helped(words: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert app.run([*words.split(), "--help"]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", commands())
+def test_no_help_shows_types_of_python_braces_or_lines_that_a_terminal_breaks(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = helped(command, capsys)
+    assert text.startswith(f"Usage: hcluster {command} ")
+    for wrong in ("<str>", "<int", "<float", "list[", "{", "[[", "......"):
+        assert wrong not in text, wrong
+    assert "[required]" not in text.partition("\nOptions:")[0]
+    examples = text.partition("Examples:")[2].partition("\n\n")[0].splitlines()
+    long = [line for line in text.splitlines() if len(line) > 80 and line not in examples]
+    assert long == [], "wider than a terminal of 80 columns"
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"),
+    [
+        ("show", "Usage: hcluster show [OPTIONS] NAME\n"),
+        ("doctor", "Usage: hcluster doctor [OPTIONS] [FILE]\n"),
+        ("spec validate", "Usage: hcluster spec validate [OPTIONS] FILE...\n"),
+        ("exec", "Usage: hcluster exec [OPTIONS] NAME -- COMMAND...\n"),
+        ("local interrupt", "Usage: hcluster local interrupt [OPTIONS] [NODE]...\n"),
+        ("policies", "Usage: hcluster policies [OPTIONS] [VERB-GROUP]\n"),
+    ],
+)
+def test_usage_lines(command: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert helped(command, capsys).startswith(usage)
