@@ -16,7 +16,7 @@ from hcluster.model import names
 from hcluster.model.actions import Action
 from hcluster.model.events import Progress
 from hcluster.model.node import CheckIn, Instance
-from hcluster.model.told import CONVERGED, DRAINED, UNCONVERGED, Told, latest_answer
+from hcluster.model.told import CONVERGED, DRAINED, UNCONVERGED, Told, latest_answers
 from hcluster.plan.converge import Member
 from hcluster.plan.nodes import is_quiet
 from hcluster.spec.cluster import ClusterSpec
@@ -51,13 +51,31 @@ def census(ctx: Context, cluster: str, known: Sequence[Instance]) -> list[Member
     return [_member(node, checkins.get(node.id, {})) for node in known]
 
 
+def demand_able(ctx: Context, cluster: str, nodes: Sequence[Instance]) -> list[Member]:
+    """The same, for whoever did not tell them anything and waits for them to follow.
+
+    Raises:
+        NodeFailedError: one could not apply what it is told now.
+    """
+    checkins = ctx.checkins.listed(cluster)
+    for node in nodes:
+        tag, phases = node.tags.get(names.TAG_TOLD, ""), checkins.get(node.id, {})
+        what = Told.parse(tag)
+        # What failed before the same was told again is no failure of now.
+        if what is None or _failed_at(phases, what) <= Told.again(tag):
+            continue
+        if what.answer(CONVERGED) not in _answers(phases) and what.answer(UNCONVERGED) in _answers(phases):
+            raise _refusal(ctx, cluster, node.id, what)
+    return [_member(node, checkins.get(node.id, {})) for node in nodes]
+
+
 def _member(node: Instance, phases: Mapping[str, CheckIn]) -> Member:
     last = latest_phase(phases)
-    return Member(node, last.phase if last else "", "ready" in phases, _answer(phases))
+    return Member(node, last.phase if last else "", "ready" in phases, _answers(phases))
 
 
-def _answer(phases: Mapping[str, CheckIn]) -> tuple[str, str]:
-    return latest_answer({phase: checkin.at.timestamp() for phase, checkin in phases.items()})
+def _answers(phases: Mapping[str, CheckIn]) -> frozenset[str]:
+    return latest_answers({phase: checkin.at.timestamp() for phase, checkin in phases.items()})
 
 
 def quiet(ctx: Context, course: Course, members: Iterable[Member]) -> frozenset[Told]:
@@ -80,8 +98,8 @@ def config_of(ctx: Context, course: Course, one: Told) -> dict[str, object]:
     return found
 
 
-def tell(ctx: Context, course: Course, action: Action) -> None:
-    """Let the nodes of an action apply what is wanted, batch after batch.
+def tell(ctx: Context, course: Course, action: Action, *, wait: bool = True) -> None:
+    """Let the nodes of an action apply what is wanted, batch after batch; ``wait``: until they have said that they did.
 
     Raises:
         ConflictError: the cluster is not ours any more, or its spec was changed.
@@ -91,7 +109,7 @@ def tell(ctx: Context, course: Course, action: Action) -> None:
     write_config(ctx, course.ground, course.config)
     for some in batches(action.nodes, action.batches):
         demand_claim(ctx.store, course.held)
-        order(ctx, course, some, course.told, action.group)
+        order(ctx, course, some, course.told, action.group, wait=wait)
     text = f"{action.group}: {action.what}"
     note(ctx, course.spec.name, "change", f"{text} ({action.reason})", {"nodes": list(action.nodes)[:50]})
 
@@ -102,13 +120,17 @@ def batches(ids: Sequence[str], count: int) -> list[Sequence[str]]:
     return [ids[start : start + size] for start in range(0, len(ids), size)] if ids else []
 
 
-def order(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: str, *, drain: float = 0) -> None:
+def order(
+    ctx: Context, course: Course, ids: Sequence[str], what: Told, group: str, *, drain: float = 0, wait: bool = True
+) -> None:
     """Move the tag of nodes, and wait until they have said that they follow; with ``drain`` seconds, until the nodes
     that the master was told to leave out are empty, too."""
     phases = ctx.checkins.listed(course.spec.name)
     # A failure to follow the same before would be taken for one of now.
     failed = {one: at for one in ids if (at := _failed_at(phases.get(one, {}), what))}
     ctx.compute.tag(ids, {names.TAG_TOLD: what.tag(int(ctx.clock.now()) if failed else 0)})
+    if not wait:
+        return
     _wait(ctx, course, ids, what, group, _Waiting(CONVERGED, course.timeout, "apply their configuration", failed))
     if drain:
         wanted = _Waiting(DRAINED, drain, "empty the nodes that are replaced", {})
@@ -140,7 +162,7 @@ def _wait(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: s
             own = phases.get(one, {})
             if wanted.word == CONVERGED and _failed_at(own, what) > wanted.failed.get(one, 0.0):
                 raise _refusal(ctx, cluster, one, what)
-            followed = _answer(own) == (CONVERGED, what.mark())
+            followed = what.answer(CONVERGED) in _answers(own)
             if not followed or (wanted.word == DRAINED and what.answer(DRAINED) not in own):
                 pending.append(one)
         done = len(ids) - len(pending)

@@ -44,6 +44,12 @@ class Told:
         match = _FORM.fullmatch(text)
         return Told(match[1], match[2]) if match else None
 
+    @staticmethod
+    def again(text: str) -> int:
+        """The number that ``tag`` was given, 0 for none: when the same was told again, in epoch seconds."""
+        match = _FORM.fullmatch(text)
+        return int(match[3] or 0) if match else 0
+
 
 def can_hear(keys: Iterable[str]) -> bool:
     """Whether a node whose tags have these keys may read them: with any other letter EC2 does not launch a node that
@@ -54,14 +60,11 @@ def can_hear(keys: Iterable[str]) -> bool:
     return all(_READABLE.fullmatch(key) and key not in _RESERVED for key in keys)
 
 
-def latest_answer(times: Mapping[str, float]) -> tuple[str, str]:
-    """(word, mark) of the newest of a node's answers, ("", "") when it never gave one; ``times`` by phase."""
-    answers = {
-        phase: at for phase, at in times.items() if phase.partition(".")[0] in (CONVERGED, UNCONVERGED) and "." in phase
-    }
-    if not answers:
-        return "", ""
-    # Of two in the same second the one that converged: a failure is answered after at least one run of Puppet.
-    newest = max(answers, key=lambda phase: (answers[phase], phase.startswith(CONVERGED)))
-    word, _, mark = newest.partition(".")
-    return word, mark
+def latest_answers(times: Mapping[str, float]) -> frozenset[str]:
+    """The newest of a node's answers to what it was told, none when it never gave one; ``times`` by phase.
+
+    More than one when S3, which counts whole seconds, does not tell which was first.
+    """
+    answers = {phase: at for phase, at in times.items() if phase.startswith((f"{CONVERGED}.", f"{UNCONVERGED}."))}
+    newest = max(answers.values(), default=0.0)
+    return frozenset(phase for phase, at in answers.items() if at == newest)

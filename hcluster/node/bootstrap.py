@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hcluster.errors import HclusterError, NodeFailedError
+from hcluster.model.told import CONVERGED, Told
 from hcluster.model.user_data import UserData, is_builder
 from hcluster.node import builder, health, lifetime, machine, release
 from hcluster.node.bucket import Bucket
 from hcluster.node.config import hiera
 from hcluster.node.imds import Identity, Imds
+from hcluster.node.orders import told_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
         identity = imds.identity()
         if is_builder(identity.user_data):
             return builder.let_in()
-        user_data = UserData.parse(identity.user_data)
+        user_data, _ = told_by(UserData.parse(identity.user_data), identity)
     except Exception as cause:  # noqa: BLE001 - the console is all that is left
         _, message, context = explained(cause)
         say(f"failed in step {marks.step}, nobody can be told: {message}", context, paths.console)
@@ -196,7 +198,7 @@ def join(user_data: UserData, identity: Identity, marks: Marks, paths: Paths) ->
     """All steps of a node that knows who it is."""
     # First of all: whatever fails later, the node ends when its time has come.
     marks.enter("lifetime")
-    lifetime.arrange(user_data.expires_at)
+    lifetime.arrange(lifetime.told(paths.var, user_data.expires_at))
     bucket = Bucket(user_data.bucket, user_data.region, user_data.s3_endpoint)
 
     def check_in(phase: str, **body: object) -> None:
@@ -216,6 +218,10 @@ def join(user_data: UserData, identity: Identity, marks: Marks, paths: Paths) ->
     daemons = health.wait(health.load(paths.etc / "health.json"), limit)
     marks.enter("smoke")
     smoke = health.smoke(paths.etc / "smoke.d")
+    # What it was launched with, or what it was told since: what is told from now on differs from it.
+    told = Told(user_data.config_sha256, user_data.release_sha256)
+    write(paths.var / "told", identity.told + "\n")
+    check_in(told.answer(CONVERGED))
     marks.enter("ready")
     check_in("ready", marks=marks.times, daemons=daemons, smoke=smoke, puppet_exit=code)
 

@@ -27,6 +27,8 @@ def hiera(
     values: dict[str, object] = {key: shared[key] for key in SHARED_KEYS}
     # Only the platform's node has one.
     values["metastore_volume"] = shared.get("metastore_volume", "")
+    values["excluded"] = shared.get("excluded", {})
+    values["drain_seconds"] = shared.get("drain_seconds", 0)
     values |= {
         "platform": user_data.platform,
         "cluster": user_data.cluster,

@@ -9,6 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 
 from hcluster.errors import NodeFailedError, UnreachableError
+from hcluster.model.names import TAG_TOLD
 
 BASE = "http://169.254.169.254"
 TOKEN_SECONDS = 21600
@@ -25,6 +26,8 @@ class Identity:
     """Private DNS name."""
     zone: str
     user_data: str
+    told: str = ""
+    """The value of its tag ``names.TAG_TOLD``, "" when it has none or may not read it."""
 
 
 class Imds:
@@ -92,6 +95,7 @@ class Imds:
             hostname=self._required("local-hostname"),
             zone=self._required("placement/availability-zone"),
             user_data=self.get("user-data"),
+            told=self.get(f"meta-data/tags/instance/{TAG_TOLD}").strip(),
         )
 
     def _required(self, path: str) -> str:

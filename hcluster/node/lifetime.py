@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from pathlib import Path
 
 from hcluster.errors import NodeFailedError
 
@@ -18,6 +19,31 @@ def command(expires_at: int, now: float) -> list[str]:
     """The command that lets systemd end this node when its time has come; at once when it has passed. Pure."""
     seconds = max(1, int(expires_at - now))
     return ["systemd-run", "--quiet", f"--unit={UNIT}", f"--on-active={seconds}", ACCURACY, PROGRAM, "expire"]
+
+
+def told(var: Path, at_launch: int) -> int:
+    """The end as this node was told it last; ``at_launch`` when it was told no other since its launch."""
+    try:
+        return int((var / UNIT).read_text())
+    except (OSError, ValueError):
+        return at_launch
+
+
+def change(expires_at: int, at_launch: int, var: Path) -> None:
+    """Arrange another end, 0 for none, also for later boots; nothing when it is the one that is arranged.
+
+    Raises:
+        NodeFailedError: systemd refused.
+    """
+    if expires_at == told(var, at_launch):
+        return
+    try:
+        subprocess.run(["systemctl", "stop", f"{UNIT}.timer"], capture_output=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as cause:
+        raise NodeFailedError(_MESSAGE, context=str(cause)) from cause
+    arrange(expires_at)
+    var.mkdir(parents=True, exist_ok=True)
+    (var / UNIT).write_text(f"{expires_at}\n")
 
 
 def arrange(expires_at: int) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 from hcluster.errors import HclusterError
 
-USAGE = """usage: hcluster-node bootstrap | converge | health | expire | dump | fetch-dump FILE
+USAGE = """usage: hcluster-node bootstrap | converge | drain | health | expire | dump | fetch-dump FILE
 
   bootstrap   from a booted machine to a member of its cluster (at each boot)
-  converge    apply the pinned Puppet release again (by a timer)
+  converge    apply what this node is told to be (when it is told something else, and by a timer)
+  drain       answer once the nodes that a master is told to leave out are empty
   expire      end this node, its lifetime is over
   health      wait until this node's daemons are up, print when each was
   dump        write what this node keeps for others into the bucket (by a timer, and when the machine ends)
@@ -28,6 +29,12 @@ def _converge(_words: list[str]) -> int:
     from hcluster.node.converge import converge
 
     return converge()
+
+
+def _drain(_words: list[str]) -> int:
+    from hcluster.node.converge import watch_drain
+
+    return watch_drain()
 
 
 def _expire(_words: list[str]) -> int:
@@ -54,6 +61,7 @@ def _dumps(words: list[str]) -> int:
 VERBS: dict[tuple[str, int], Callable[[list[str]], int]] = {
     ("bootstrap", 0): _bootstrap,
     ("converge", 0): _converge,
+    ("drain", 0): _drain,
     ("expire", 0): _expire,
     ("health", 0): _health,
     ("dump", 0): _dumps,

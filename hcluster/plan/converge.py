@@ -33,8 +33,8 @@ class Member:
     phase: str = ""
     """The latest of booted, configured, ready and failed; "" before the first."""
     was_ready: bool = False
-    answer: tuple[str, str] = ("", "")
-    """(word, mark) of its newest answer to what it was told; see ``hcluster.model.told``."""
+    answers: frozenset[str] = frozenset()
+    """Its newest answer to what it was told; see ``hcluster.model.told``."""
 
     @property
     def group(self) -> str:
@@ -53,7 +53,7 @@ class Member:
 
     def follows(self, told: Told | None) -> bool:
         """Whether it is told this, and has said that it applied it."""
-        return told is not None and self.told == told and self.answer == (CONVERGED, told.mark())
+        return told is not None and self.told == told and told.answer(CONVERGED) in self.answers
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,8 @@ class World:
             self._nodes.join(10)
 
     def _check_in(self) -> None:
-        done: set[object] = set()
+        done: set[str] = set()
+        answered: dict[str, Told] = {}
         while not self._ended.wait(0.05):
             for instance in list(self.cloud.server._backend.alive()):
                 tags = dict(self.cloud.server._backend.tags.get(instance.id, {}))
@@ -165,11 +166,10 @@ class World:
                     store.put(names.checkin_key(cluster, instance.id, phase), json.dumps(body).encode())
                 done.add(instance.id)
                 told = Told.parse(tags.get(names.TAG_TOLD, ""))
-                key = (instance.id, told)
-                if told and key not in done:
+                if told and answered.get(instance.id) != told:
                     # Nodes read their tags at the metadata service; what they answer needs their policy.
                     store.put(names.checkin_key(cluster, instance.id, told.answer(CONVERGED)), b"{}")
-                    done.add(key)
+                    answered[instance.id] = told
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from hcluster.errors import DeniedError, IntegrityError, NodeFailedError, UnreachableError
+from hcluster.model.told import Told
 from hcluster.model.user_data import UserData
 from hcluster.node import bootstrap as program
 from hcluster.node import health, lifetime, release
@@ -56,7 +57,8 @@ def test_a_node_checks_in_at_each_phase_and_leaves_its_hiera_layer(
 ) -> None:
     value, objects = user_data()
     assert run(monkeypatch, paths, value, objects) == 0
-    assert list(objects.checkins) == ["booted", "configured", "ready"]
+    told = Told(value.config_sha256, value.release_sha256)
+    assert list(objects.checkins) == ["booted", "configured", told.answer("converged"), "ready"]
     assert objects.checkins["booted"]["host_keys"] == ["ssh-ed25519 AAAAC3"]
     layer = json.loads((paths.etc / "node.yaml").read_text())
     assert layer["hcluster::role"] == "core"

@@ -14,6 +14,7 @@ ANSWERS = {
     "meta-data/local-hostname": "ip-10-64-16-5.ec2.internal ip-10-64-16-5.example.com",
     "meta-data/placement/availability-zone": "us-east-1a",
     "user-data": "{}",
+    "meta-data/tags/instance/hcluster:told": "a-b\n",
 }
 
 
@@ -31,7 +32,8 @@ class Scripted(Imds):
 
 
 def test_the_first_of_several_names_is_the_nodes() -> None:
-    assert Scripted().identity().hostname == "ip-10-64-16-5.ec2.internal"
+    found = Scripted().identity()
+    assert (found.hostname, found.told) == ("ip-10-64-16-5.ec2.internal", "a-b")
 
 
 def test_a_machine_without_a_private_name_is_a_clear_error() -> None:

@@ -12,7 +12,7 @@ from hcluster.errors import NodeFailedError, UsageError
 from hcluster.model import names
 from hcluster.model.actions import Action
 from hcluster.model.node import Instance
-from hcluster.model.told import CONVERGED, UNCONVERGED, Told, can_hear, latest_answer
+from hcluster.model.told import CONVERGED, UNCONVERGED, Told, can_hear, latest_answers
 from hcluster.plan.changes import changes
 from hcluster.plan.converge import Member, Wanted, converge, made_mark, refuse
 from hcluster.spec.cluster import ClusterSpec
@@ -41,7 +41,7 @@ def member(identity: str, group: str = "core", *, told: Told = OLD, phase: str =
     at = datetime(2026, 11, 22, tzinfo=UTC)
     node = Instance(identity, "running", "10.0.0.1", "ip-10-0-0-1", one.types[0], "a", one.market, "ami-1", at, tags)
     ready = phase == "ready"
-    return Member(replace(node, **fields), phase, ready, (CONVERGED, told.mark()) if ready else ("", ""))
+    return Member(replace(node, **fields), phase, ready, frozenset({told.answer(CONVERGED)} if ready else ()))
 
 
 def nodes(core: int = 2, told: Told = OLD) -> list[Member]:
@@ -83,8 +83,8 @@ def test_a_new_release_is_named() -> None:
 
 
 def test_a_node_that_has_not_answered_yet_is_told_and_waited_for_again() -> None:
-    late = replace(member("i-0", told=NEW), answer=(CONVERGED, OLD.mark()))
-    failed = replace(member("i-1", told=NEW), answer=(UNCONVERGED, NEW.mark()))
+    late = replace(member("i-0", told=NEW), answers=frozenset({OLD.answer(CONVERGED)}))
+    failed = replace(member("i-1", told=NEW), answers=frozenset({NEW.answer(UNCONVERGED)}))
     found = converge(SPEC, [member("i-m", "master", told=NEW), late, failed], wanted(told=NEW))
     assert [(one.kind, one.nodes) for one in found] == [("tell", ("i-0", "i-1"))]
 
@@ -191,9 +191,9 @@ def test_what_a_node_is_told_reads_back_and_earlier_forms_are_none() -> None:
 
 
 def test_the_newest_answer_counts_and_check_ins_are_none() -> None:
-    assert latest_answer({"ready": 9.0, "booted": 1.0}) == ("", "")
-    assert latest_answer({"converged.a": 1.0, "unconverged.b": 2.0, "drained.b": 3.0}) == (UNCONVERGED, "b")
-    assert latest_answer({"converged.a": 2.0, "unconverged.a": 2.0}) == (CONVERGED, "a")
+    assert latest_answers({"ready": 9.0, "booted": 1.0}) == set()
+    assert latest_answers({"converged.a": 1.0, "unconverged.b": 2.0, "drained.b": 3.0}) == {"unconverged.b"}
+    assert latest_answers({"converged.a": 2.0, "converged.b": 2.0}) == {"converged.a", "converged.b"}
 
 
 def test_only_tags_that_ec2_shows_to_nodes_can_be_heard() -> None:

@@ -38,5 +38,5 @@ class hive (
     *           => $daemon,
   }
 
-  File["${conf_dir}/hive-site.xml", $work_dir] ~> Daemon::Java['hive-server2']
+  File["${conf_dir}/hive-site.xml", $work_dir] -> Daemon::Java['hive-server2']
 }

@@ -22,6 +22,7 @@
 # @param disks volumes that this node was launched with, beside its root
 # @param disk_path where they are mounted, without the number of each
 # @param site properties that the cluster's owner sets, by file name without .xml; they win
+# @param excluded workers that the master drains: addresses by hdfs, host names by yarn
 # @param worker_memory_mib memory of the smallest worker in MiB; 0 means that of this node
 class hcluster (
   String[1]                                                 $platform,
@@ -44,6 +45,7 @@ class hcluster (
   Integer[0]                                                $disks,
   Pattern[/\A\//]                                           $disk_path,
   Hash[String[1], Hash[String[1], Variant[Scalar, String]]] $site,
+  Hash[Enum['hdfs', 'yarn'], Array[Pattern[/\A[\w.-]+\z/]]] $excluded,
   Integer[0]                                                $worker_memory_mib,
 ) {
   # Where data goes: a folder on each disk, or those of the root volume.

@@ -64,14 +64,9 @@ class profile::hadoop (
     'mapred-site'        => {},
     'capacity-scheduler' => {},
   } + $hcluster::site
-  # A daemon starts again when one of its files changes.
-  $hdfs_files = File["${conf_dir}/core-site.xml", "${conf_dir}/hdfs-site.xml"]
-  $yarn_files = File[
-    "${conf_dir}/core-site.xml",
-    "${conf_dir}/yarn-site.xml",
-    "${conf_dir}/mapred-site.xml",
-    "${conf_dir}/capacity-scheduler.xml"
-  ]
+  # A daemon starts again when its settings change, but not for those that follow from the size of the cluster.
+  $hdfs_files = Daemon::Settings['hdfs']
+  $yarn_files = Daemon::Settings['yarn']
 
   $container_classpath = ($classpath + [$conf_dir] + $layers).join(',')
   $opens = ($profile::java::common + $profile::java::opens).join(' ')
@@ -80,48 +75,77 @@ class profile::hadoop (
   # Tens of nodes can beat ten times a second; thousands once.
   $heartbeat = profile::clamp($hcluster::workers * 5, 100, 1000)
 
+  $core = $core_site + $site['core-site']
+  $hdfs = $hdfs_site + {
+    'dfs.namenode.name.dir'       => "file://${data_dirs[0]}/namenode",
+    'dfs.namenode.checkpoint.dir' => "file://${data_dirs[0]}/checkpoint",
+    'dfs.datanode.data.dir'       => $data_dirs.map |$dir| { "file://${dir}/datanode" }.join(','),
+  }
+  $hdfs_of_size = {
+    'dfs.replication'                                           => profile::clamp($hcluster::core_nodes, 1, 3),
+    # Until a DataNode is there nothing can be written: clients shall wait and not fail.
+    'dfs.namenode.safemode.min.datanodes'                       => profile::clamp($hcluster::core_nodes, 0, 1),
+    'dfs.namenode.handler.count'                                => profile::clamp($hcluster::workers / 5, 10, 200),
+    # There is no node to replace it with.
+    'dfs.client.block.write.replace-datanode-on-failure.enable' => $hcluster::core_nodes > 3,
+  }
+  $yarn = $yarn_site + {
+    'yarn.application.classpath'              => $container_classpath,
+    'yarn.scheduler.minimum-allocation-mb'    => $profile::memory::step,
+    'yarn.nodemanager.resource.memory-mb'     => $profile::memory::yarn,
+    'yarn.nodemanager.resource.cpu-vcores'    => $hcluster::vcpus,
+    'yarn.nodemanager.local-dirs'             => $data_dirs.map |$dir| { "${dir}/yarn" }.join(','),
+    'yarn.nodemanager.log-dirs'               => $data_dirs.map |$dir| { "${dir}/containers" }.join(','),
+    'yarn.resourcemanager.fs.state-store.uri' => "file://${data_dirs[0]}/yarn-state",
+  }
+  $yarn_of_size = {
+    'yarn.resourcemanager.nodemanagers.heartbeat-interval-ms' => $heartbeat,
+  }
+  $mapred = $mapred_site + {
+    'mapreduce.application.classpath'          => $container_classpath,
+    'mapreduce.map.memory.mb'                  => $container,
+    'mapreduce.reduce.memory.mb'               => $container,
+    'yarn.app.mapreduce.am.resource.mb'        => $container,
+    'mapreduce.job.heap.memory-mb.ratio'       => $profile::memory::heap_percent / 100.0,
+    'mapreduce.task.io.sort.mb'                => $profile::memory::task_heap / 5,
+    'mapreduce.admin.map.child.java.opts'      => $opens,
+    'mapreduce.admin.reduce.child.java.opts'   => $opens,
+    'yarn.app.mapreduce.am.admin-command-opts' => $opens,
+    'mapreduce.map.java.opts'                  => $task_flags,
+    'mapreduce.reduce.java.opts'               => $task_flags,
+    'yarn.app.mapreduce.am.command-opts'       => "-Xmx${profile::memory::task_heap}m ${task_flags}",
+  }
+  $mapred_of_size = {
+    'yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms' => $heartbeat,
+    'mapreduce.client.progressmonitor.pollinterval'         => $heartbeat * 2,
+    'mapreduce.client.completion.pollinterval'              => $heartbeat * 2,
+  }
+
   class { 'hadoop':
     conf_dir           => $conf_dir,
     data_dirs          => $data_dirs,
     client_flags       => ["-Xmx${client_heap_mib}m"] + $profile::java::client,
-    core_site          => $core_site + $site['core-site'],
-    hdfs_site          => $hdfs_site + {
-      'dfs.namenode.name.dir'                                     => "file://${data_dirs[0]}/namenode",
-      'dfs.namenode.checkpoint.dir'                               => "file://${data_dirs[0]}/checkpoint",
-      'dfs.datanode.data.dir'                                     => $data_dirs.map |$dir| { "file://${dir}/datanode" }.join(','),
-      'dfs.replication'                                           => profile::clamp($hcluster::core_nodes, 1, 3),
-      # Until a DataNode is there nothing can be written: clients shall wait and not fail.
-      'dfs.namenode.safemode.min.datanodes'                       => profile::clamp($hcluster::core_nodes, 0, 1),
-      'dfs.namenode.handler.count'                                => profile::clamp($hcluster::workers / 5, 10, 200),
-      # There is no node to replace it with.
-      'dfs.client.block.write.replace-datanode-on-failure.enable' => $hcluster::core_nodes > 3,
-    } + $site['hdfs-site'],
-    yarn_site          => $yarn_site + {
-      'yarn.application.classpath'                              => $container_classpath,
-      'yarn.scheduler.minimum-allocation-mb'                    => $profile::memory::step,
-      'yarn.nodemanager.resource.memory-mb'                     => $profile::memory::yarn,
-      'yarn.nodemanager.resource.cpu-vcores'                    => $hcluster::vcpus,
-      'yarn.nodemanager.local-dirs'                             => $data_dirs.map |$dir| { "${dir}/yarn" }.join(','),
-      'yarn.nodemanager.log-dirs'                               => $data_dirs.map |$dir| { "${dir}/containers" }.join(','),
-      'yarn.resourcemanager.nodemanagers.heartbeat-interval-ms' => $heartbeat,
-    } + $site['yarn-site'],
-    mapred_site        => $mapred_site + {
-      'mapreduce.application.classpath'                       => $container_classpath,
-      'mapreduce.map.memory.mb'                               => $container,
-      'mapreduce.reduce.memory.mb'                            => $container,
-      'yarn.app.mapreduce.am.resource.mb'                     => $container,
-      'mapreduce.job.heap.memory-mb.ratio'                    => $profile::memory::heap_percent / 100.0,
-      'mapreduce.task.io.sort.mb'                             => $profile::memory::task_heap / 5,
-      'mapreduce.admin.map.child.java.opts'                   => $opens,
-      'mapreduce.admin.reduce.child.java.opts'                => $opens,
-      'yarn.app.mapreduce.am.admin-command-opts'              => $opens,
-      'mapreduce.map.java.opts'                               => $task_flags,
-      'mapreduce.reduce.java.opts'                            => $task_flags,
-      'yarn.app.mapreduce.am.command-opts'                    => "-Xmx${profile::memory::task_heap}m ${task_flags}",
-      'yarn.app.mapreduce.am.scheduler.heartbeat.interval-ms' => $heartbeat,
-      'mapreduce.client.progressmonitor.pollinterval'         => $heartbeat * 2,
-      'mapreduce.client.completion.pollinterval'              => $heartbeat * 2,
-    } + $site['mapred-site'],
+    core_site          => $core,
+    hdfs_site          => $hdfs + $hdfs_of_size + $site['hdfs-site'],
+    yarn_site          => $yarn + $yarn_of_size + $site['yarn-site'],
+    mapred_site        => $mapred + $mapred_of_size + $site['mapred-site'],
     capacity_scheduler => $capacity_scheduler + $site['capacity-scheduler'],
+  }
+
+  $core_text = hadoop::xml($core)
+  daemon::settings {
+    'hdfs':
+      text  => "${core_text}${hadoop::xml($hdfs + $site['hdfs-site'])}",
+      files => ["${conf_dir}/core-site.xml", "${conf_dir}/hdfs-site.xml"],
+      ;
+    'yarn':
+      text  => [
+        $core_text,
+        hadoop::xml($yarn + $site['yarn-site']),
+        hadoop::xml($mapred + $site['mapred-site']),
+        hadoop::xml($capacity_scheduler + $site['capacity-scheduler']),
+      ].join,
+      files => ['core-site', 'yarn-site', 'mapred-site', 'capacity-scheduler'].map |$file| { "${conf_dir}/${file}.xml" },
+      ;
   }
 }

@@ -19,21 +19,30 @@ class profile::hive (
   $site = { 'hive-site' => {} } + $hcluster::site
   $mib = 1024 * 1024
 
+  $hive = $hive_site + {
+    'hive.exec.local.scratchdir'                    => "${work_dir}/scratch",
+    'hive.downloaded.resources.dir'                 => "${work_dir}/resources",
+    'hive.server2.logging.operation.log.location'   => "${work_dir}/operations",
+    'hive.querylog.location'                        => "${work_dir}/queries",
+    'hive.tez.container.size'                       => $profile::memory::task,
+    'hive.tez.java.opts'                            => $profile::java::task.join(' '),
+    # A joined table in memory may take a quarter of a container's heap.
+    'hive.auto.convert.join.noconditionaltask.size' => $profile::memory::task_heap * $mib / 4,
+  }
+  $hive_of_size = {
+    # Sessions of Tez that are kept warm: without, the first query of each connection would start one of its own.
+    'hive.server2.tez.sessions.per.default.queue' => profile::clamp($hcluster::workers / 2, 1, 10),
+  }
+
+  daemon::settings { 'hive':
+    text  => hadoop::xml($hive + $site['hive-site']),
+    files => ["${conf_dir}/hive-site.xml"],
+  }
+
   class { 'hive':
     conf_dir  => $conf_dir,
     work_dir  => $work_dir,
-    hive_site => $hive_site + {
-      'hive.exec.local.scratchdir'                    => "${work_dir}/scratch",
-      'hive.downloaded.resources.dir'                 => "${work_dir}/resources",
-      'hive.server2.logging.operation.log.location'   => "${work_dir}/operations",
-      'hive.querylog.location'                        => "${work_dir}/queries",
-      'hive.tez.container.size'                       => $profile::memory::task,
-      'hive.tez.java.opts'                            => $profile::java::task.join(' '),
-      # Sessions of Tez that are kept warm: without, the first query of each connection would start one of its own.
-      'hive.server2.tez.sessions.per.default.queue'   => profile::clamp($hcluster::workers / 2, 1, 10),
-      # A joined table in memory may take a quarter of a container's heap.
-      'hive.auto.convert.join.noconditionaltask.size' => $profile::memory::task_heap * $mib / 4,
-    } + $site['hive-site'],
+    hive_site => $hive + $hive_of_size + $site['hive-site'],
     daemon    => {
       'heap_mib'    => $profile::memory::heap['hive-server2'],
       'limit_mib'   => $profile::memory::limit['hive-server2'],
@@ -46,7 +55,8 @@ class profile::hive (
         'HIVE_CONF_DIR' => $conf_dir,
         'TEZ_CONF_DIR'  => $profile::tez::conf_dir,
       },
-      'subscribe'   => Class['hadoop', 'tez'],
+      'subscribe'   => Daemon::Settings['hdfs', 'yarn', 'tez', 'hive'],
+      'require'     => Class['hadoop', 'tez'],
     },
   }
 }

@@ -7,6 +7,7 @@ class profile::namenode (
   String[1] $checkpoint_splay,
 ) {
   include hadoop::namenode_format
+  include profile::excluded
   include profile::hadoop
   include profile::java
   include profile::memory
@@ -22,7 +23,7 @@ class profile::namenode (
     environment => $profile::hadoop::environment,
     requires    => $profile::hadoop::storage_units,
     prepare     => ["/usr/local/lib/hcluster/namenode-format ${profile::hadoop::data_dirs[0]}/namenode"],
-    require     => [Class['hadoop'], Class['hadoop::namenode_format']],
+    require     => Class['hadoop', 'hadoop::excluded', 'hadoop::namenode_format'],
     subscribe   => $profile::hadoop::hdfs_files,
   }
 

@@ -1,5 +1,6 @@
 # @summary YARN ResourceManager.
 class profile::resourcemanager {
+  include profile::excluded
   include profile::hadoop
   include profile::java
   include profile::memory
@@ -13,7 +14,7 @@ class profile::resourcemanager {
     classpath   => $profile::hadoop::daemon_classpath,
     flags       => $profile::java::daemon,
     environment => $profile::hadoop::environment,
-    require     => Class['hadoop'],
+    require     => Class['hadoop', 'hadoop::excluded'],
     subscribe   => $profile::hadoop::yarn_files,
   }
 }

@@ -19,22 +19,31 @@ class profile::tez (
   $heartbeat = $profile::hadoop::heartbeat
   $site = { 'tez-site' => {} } + $hcluster::site
 
+  $tez = $tez_site + {
+    'tez.cluster.additional.classpath.prefix'     => $classpath.join(':'),
+    'tez.am.resource.memory.mb'                   => $profile::memory::task,
+    'tez.task.resource.memory.mb'                 => $profile::memory::task,
+    'tez.container.max.java.heap.fraction'        => $profile::memory::heap_percent / 100.0,
+    'tez.am.launch.cluster-default.cmd-opts'      => "-server ${opens}",
+    'tez.task.launch.cluster-default.cmd-opts'    => "-server ${opens}",
+    'tez.am.launch.cmd-opts'                      => $task_flags,
+    'tez.task.launch.cmd-opts'                    => $task_flags,
+    'tez.runtime.io.sort.mb'                      => $profile::memory::task_heap / 5,
+    'tez.runtime.unordered.output.buffer.size-mb' => $profile::memory::task_heap / 10,
+  }
+  $tez_of_size = {
+    'tez.am.am-rm.heartbeat.interval-ms.max'  => $heartbeat,
+    'tez.task.am.heartbeat.interval-ms.max'   => $heartbeat,
+    'tez.task.get-task.sleep.interval-ms.max' => $heartbeat / 2,
+  }
+
   class { 'tez':
     conf_dir => $conf_dir,
-    tez_site => $tez_site + {
-      'tez.cluster.additional.classpath.prefix'     => $classpath.join(':'),
-      'tez.am.resource.memory.mb'                   => $profile::memory::task,
-      'tez.task.resource.memory.mb'                 => $profile::memory::task,
-      'tez.container.max.java.heap.fraction'        => $profile::memory::heap_percent / 100.0,
-      'tez.am.launch.cluster-default.cmd-opts'      => "-server ${opens}",
-      'tez.task.launch.cluster-default.cmd-opts'    => "-server ${opens}",
-      'tez.am.launch.cmd-opts'                      => $task_flags,
-      'tez.task.launch.cmd-opts'                    => $task_flags,
-      'tez.am.am-rm.heartbeat.interval-ms.max'      => $heartbeat,
-      'tez.task.am.heartbeat.interval-ms.max'       => $heartbeat,
-      'tez.task.get-task.sleep.interval-ms.max'     => $heartbeat / 2,
-      'tez.runtime.io.sort.mb'                      => $profile::memory::task_heap / 5,
-      'tez.runtime.unordered.output.buffer.size-mb' => $profile::memory::task_heap / 10,
-    } + $site['tez-site'],
+    tez_site => $tez + $tez_of_size + $site['tez-site'],
+  }
+
+  daemon::settings { 'tez':
+    text  => hadoop::xml($tez + $site['tez-site']),
+    files => ["${conf_dir}/tez-site.xml"],
   }
 }
