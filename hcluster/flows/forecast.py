@@ -10,12 +10,37 @@ from hcluster.flows import history
 from hcluster.flows.context import Context
 from hcluster.flows.down import plan_down
 from hcluster.flows.gather import gather
+from hcluster.flows.launch import resolve_image
+from hcluster.flows.records import read_platform
+from hcluster.flows.up import plan_up
+from hcluster.flows.waiting import platform_tag
+from hcluster.model import names
 from hcluster.model.actions import Action
 from hcluster.model.forecast import Expected, Forecast
 from hcluster.model.node import Instance
 from hcluster.model.price import ListPrice, SpotPrice
-from hcluster.plan.expected import expected
+from hcluster.plan.expected import expected, kind_of, nodes_of
 from hcluster.plan.price import Offer, PriceBook, cost, types_of, zones_of
+from hcluster.spec.cluster import ClusterSpec
+
+
+def forecast_up(ctx: Context, spec: ClusterSpec, *, replace: bool = False) -> Forecast:
+    """What ``up`` would do. Raises as ``up.plan_up``: whatever ``up`` would be refused for."""
+    actions = plan_up(ctx, spec, replace=replace)
+    found = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name})
+    subnets = read_platform(ctx.store).subnets
+    zones = ctx.compute.subnet_zones(subnets)
+    offers = {
+        name: Offer(group.market, group.types, (zones[subnets[0]],) if name == "master" else tuple(zones.values()))
+        for name, group in spec.groups().items()
+        if any(action.group == name and action.kind in ("launch", "replace") for action in actions)
+    }
+    kind = kind_of(actions, anew=not found)
+
+    def look() -> Expected:
+        return _expected(ctx, kind, nodes_of(actions), resolve_image(ctx, spec.image))
+
+    return _forecast(ctx, spec.name, "up", actions, found, offers, look)
 
 
 def forecast_down(ctx: Context, name: str) -> Forecast:

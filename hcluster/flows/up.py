@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hcluster.errors import DeniedError, HclusterError, NotFoundError
+from hcluster.errors import DeniedError, HclusterError, NotFoundError, UsageError
 from hcluster.flows.context import Context
 from hcluster.flows.converging import Course, census, quiet, tell
 from hcluster.flows.down import close
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
 from hcluster.flows.listing import show
+from hcluster.flows.ready import settle
 from hcluster.flows.records import (
     Claim,
     Seen,
@@ -26,7 +27,6 @@ from hcluster.flows.records import (
     read_platform,
     taken_up,
 )
-from hcluster.flows.registry import grown_row, ready_row
 from hcluster.flows.replacing import demand_listening_master, group_plan, release_master, replace_nodes
 from hcluster.flows.timeline import node_details, note
 from hcluster.flows.waiting import platform_tag, wait_gone, wait_ready
@@ -38,6 +38,7 @@ from hcluster.model.platform import PlatformRecord
 from hcluster.model.views import ClusterView
 from hcluster.plan.changes import Change, changes
 from hcluster.plan.converge import Member, Wanted, converge, made_mark, refuse
+from hcluster.plan.expected import kind_of, nodes_of
 from hcluster.plan.nodes import expires_at, node_config, worker_types
 from hcluster.spec.cluster import ClusterSpec
 
@@ -58,7 +59,13 @@ class Aim:
 
 
 def up(
-    ctx: Context, spec: ClusterSpec, *, timeout: float = 900, replace: bool = False, drain: float = DRAIN_SECONDS
+    ctx: Context,
+    spec: ClusterSpec,
+    *,
+    timeout: float = 900,
+    replace: bool = False,
+    drain: float = DRAIN_SECONDS,
+    wait: bool = True,
 ) -> ClusterView:
     """Bring ``spec`` up and wait until every node is ready and follows it; safe to repeat at any point.
 
@@ -71,18 +78,19 @@ def up(
         timeout: seconds that nodes may take to get ready, or to apply what they are told.
         replace: whether workers may be replaced for what a running node cannot follow.
         drain: seconds that work on a node which is replaced may go on.
+        wait: False returns after the launch calls; ``hcluster.flows.wait`` does the rest.
 
     Raises:
         DeniedError: the spec's team is not the caller's.
         ConflictError: somebody else holds the name, or changes the spec meanwhile.
         NotFoundError: no platform, image or release.
-        UsageError: the changed spec holds a change that is refused.
+        UsageError: the changed spec holds a change that is refused, or one that cannot be made without waiting.
         CapacityError, NodeFailedError, DeadlineError: not all nodes came or followed; what exists stays, and is named.
     """
     aim = _aim(ctx, spec)
     held, changed = _claim(ctx, spec)
     try:
-        return _bring_up(ctx, aim, held, changed, timeout=timeout, replace=replace, drain=drain)
+        return _bring_up(ctx, aim, held, changed, timeout=timeout, replace=replace, drain=drain, wait=wait)
     except HclusterError as cause:
         note(ctx, spec.name, "failed", cause.message, {"launch": held.launch, "reference": cause.reference})
         _explain(ctx, spec.name, cause)
@@ -227,8 +235,9 @@ def _bring_up(
     timeout: float,
     replace: bool,
     drain: float,
+    wait: bool,
 ) -> ClusterView:
-    spec = aim.spec
+    spec, began = aim.spec, ctx.clock.now()
     tags = {**platform_tag(ctx), names.TAG_CLUSTER: spec.name}
     known = ctx.compute.instances(tags, alive_only=False)
     interface, _, master_host = ctx.compute.ensure_interface(
@@ -244,23 +253,45 @@ def _bring_up(
     if going := [node for node in known if node.state == "shutting-down"]:
         wait_gone(ctx, going)
     actions = _decide(ctx, course, known, changed, replace=replace)
+    if not wait:
+        _demand_unattended(actions)
     kept = _end(ctx, actions, [node for node in known if node.alive])
     instances = _launch(ctx, course, group_plans(spec, kept, known, interface), known)
-    launched = len(instances) - len(kept)
     for action in actions:
         if action.kind == "tell":
-            tell(ctx, course, action)
-    wait_ready(ctx, spec.name, instances, timeout=timeout)
+            tell(ctx, course, action, wait=wait)
+    if not wait:
+        return show(ctx, spec.name)
+    checkins = wait_ready(ctx, spec.name, instances, timeout=timeout)
     _replace(ctx, course, actions)
-    demand_claim(ctx.store, held)
-    view = show(ctx, spec.name)
-    first = _register(ctx, held, view, course.ground)
-    if launched or first:
-        took = round(ctx.clock.now() - held.created) if first else None
-        note(ctx, spec.name, "ready", f"{len(instances)} nodes ready", {"launch": held.launch, "seconds": took})
-    ctx.report(Progress("nodes", f"{len(view.nodes)} nodes ready", len(view.nodes), len(view.nodes), "ok"))
+    view = settle(
+        ctx,
+        held,
+        image=aim.image,
+        release=aim.release,
+        new=set(instances) - {node.id for node in kept},
+        checkins=checkins,
+        done=(kind_of(actions, anew=not kept), nodes_of(actions)),
+        began=began,
+    )
     _say_pending(ctx, spec.name, actions)
     return view
+
+
+def _demand_unattended(actions: Sequence[Action]) -> None:
+    """Refuse to begin what goes on batch by batch when nobody waits for the first before the second.
+
+    Raises:
+        UsageError: there is such an action.
+    """
+    attended = [one for one in actions if one.kind == "replace" or (one.kind == "tell" and one.batches > 1)]
+    if attended:
+        raise UsageError(
+            f"this cannot be done with --no-wait: {'; '.join(f'{one.group}: {one.what}' for one in attended)}",
+            context="it is done batch by batch, each when the one before is finished, and somebody must see to that",
+            hint="the same command without --no-wait",
+            reference="needs-waiting",
+        )
 
 
 def _end(ctx: Context, actions: Sequence[Action], alive: Sequence[Instance]) -> list[Instance]:
@@ -348,25 +379,6 @@ def _launch_detail(ground: Ground, missing: Mapping[str, int], known: Sequence[I
         "release": ground.release,
         "nodes": node_details(lost),
     }
-
-
-def _register(ctx: Context, held: Claim, view: ClusterView, ground: Ground) -> bool:
-    """Write the launch's record and its row of ``hcluster.clusters``; what the first ``up`` wrote of it stays true.
-
-    Returns whether this was the first.
-    """
-    row = ready_row(held, view, image=ground.image, release=ground.release, now=ctx.clock.now())
-    first = True
-    with suppress(NotFoundError):
-        row = grown_row(ctx.store.get(names.launch_key(held.cluster, held.launch))[0], row)
-        first = False
-    gather(
-        [
-            lambda: ctx.store.put(names.launch_key(held.cluster, held.launch), row),
-            lambda: ctx.store.put(names.registry_key(held.cluster, held.launch), row),
-        ]
-    )
-    return first
 
 
 def _explain(ctx: Context, name: str, cause: HclusterError) -> None:

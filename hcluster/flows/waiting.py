@@ -20,8 +20,12 @@ def latest_phase(checkins: Mapping[str, CheckIn]) -> CheckIn | None:
     return max(known, key=lambda checkin: (checkin.at, PHASES.index(checkin.phase)), default=None)
 
 
-def wait_ready(ctx: Context, cluster: str, instances: Sequence[str], *, timeout: float) -> None:
+def wait_ready(
+    ctx: Context, cluster: str, instances: Sequence[str], *, timeout: float
+) -> Mapping[str, Mapping[str, CheckIn]]:
     """Wait until all ``instances`` have checked in as ready: two calls a poll, however many nodes there are.
+
+    Returns the check-ins of all nodes as they were seen last, by instance and phase.
 
     Raises:
         NodeFailedError: one reported a failure or ended.
@@ -46,7 +50,7 @@ def wait_ready(ctx: Context, cluster: str, instances: Sequence[str], *, timeout:
                 context=console_tail(ctx, ended[0].id),
             )
         if len(ready) == len(wanted):
-            return
+            return checkins
         if ctx.clock.now() > end:
             raise _late(ctx, cluster, phases, timeout)
         ctx.clock.sleep(POLL_SECONDS)
