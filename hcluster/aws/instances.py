@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
@@ -13,6 +14,7 @@ from hcluster.aws.session import AwsSession
 from hcluster.errors import CloudError, NotFoundError
 from hcluster.model.node import Instance
 
+_STAMP = re.compile(r"\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) GMT\)")
 ALIVE = ("pending", "running")
 TERMINATE_AT_ONCE = 1000
 """EC2's limit of ids in one TerminateInstances call."""
@@ -141,4 +143,11 @@ def _instance(record: Record) -> Instance:
         launched=record["LaunchTime"].astimezone(UTC),
         tags=tags_of(record),
         reason="" if state in ALIVE else reason,
+        ended=None if state in ALIVE else _ended(str(record.get("StateTransitionReason") or "")),
     )
+
+
+def _ended(reason: str) -> datetime | None:
+    """The time in ``User initiated (2026-11-22 03:54:23 GMT)``, None when there is none."""
+    found = _STAMP.search(reason)
+    return datetime.strptime(found[1], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC) if found else None

@@ -121,6 +121,27 @@ class JobEnd(TypedDict):
     """The last MiB of the job's own standard output."""
 
 
+class JobKilled(TypedDict):
+    """An application that was to be killed."""
+
+    id: str
+    was: str
+    """Its state before."""
+    state: str
+    """How it ended; as `was` when it had ended before."""
+
+
+class JobLog(TypedDict):
+    """A file that a container wrote."""
+
+    container: str
+    node: str
+    file: str
+    bytes: int
+    """Of the whole file."""
+    text: str
+
+
 class Address(TypedDict):
     """Where a file lies now."""
 
@@ -271,6 +292,7 @@ ERROR = "error"
 
 def shapes() -> dict[str, Any]:
     """The type of each command's JSON, by the command's words; ``Silent`` for those that print none."""
+    from hcluster.executors.application import Application
     from hcluster.images.bake import Baked
     from hcluster.images.distribution import Distribution
     from hcluster.localcloud.control import CloudStatus
@@ -294,6 +316,9 @@ def shapes() -> dict[str, Any]:
         "events": list[Event],
         "sql": list[Json],
         "job run": JobEnd,
+        "job list": list[Application],
+        "job kill": list[JobKilled],
+        "job logs": list[JobLog],
         "data put": Address,
         "data cat": Silent("it prints the object's own bytes"),
         "data list": list[StoredObject],

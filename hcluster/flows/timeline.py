@@ -9,13 +9,20 @@ import json
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import cast
 
-from hcluster.errors import HclusterError
+from hcluster.errors import HclusterError, IntegrityError, NotFoundError
 from hcluster.flows.context import Context
+from hcluster.flows.gather import gather
+from hcluster.flows.waiting import platform_tag
 from hcluster.model import names
 from hcluster.model.events import Progress
 from hcluster.model.node import CheckIn, Instance
+from hcluster.plan.timeline import Event, Note, timeline
 
+LISTED = 200
+FAILURES_READ = 20
 KEPT_NOTES = 500
 """Of one cluster's name; with each note beyond that the oldest ones go."""
 FORGOTTEN_AT_ONCE = 20
@@ -66,7 +73,67 @@ def node_details(
             "launched": node.launched.isoformat(),
             "state": node.state,
             "reason": node.reason,
+            "ended": node.ended.isoformat() if node.ended else None,
             "phases": {phase: one.at.isoformat() for phase, one in ((checkins or {}).get(node.id) or {}).items()},
         }
         for node in nodes
     ]
+
+
+def events(ctx: Context, cluster: str, *, since: float = 0, limit: int = LISTED) -> list[Event]:
+    """What happened to a cluster since then (epoch seconds), the oldest first, also to one that has ended.
+
+    Of more than ``limit`` notes the newest are read, and of more than 20 nodes that failed those that failed last are
+    asked why; all else comes from listings.
+
+    Raises:
+        NotFoundError: nothing is known of such a cluster.
+    """
+    listed = gather(
+        [
+            lambda: list(ctx.store.list(names.events_prefix(cluster))),
+            lambda: ctx.checkins.listed(cluster),
+            lambda: ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: cluster}, alive_only=False),
+        ]
+    )
+    keys = cast("list[tuple[str, float]]", listed[0])
+    checkins = cast("dict[str, dict[str, CheckIn]]", listed[1])
+    instances = cast("list[Instance]", listed[2])
+    if not (keys or checkins or instances):
+        raise NotFoundError(
+            f"nothing is known of a cluster {cluster} on platform {ctx.platform.name}",
+            hint="`hcluster list` shows what runs; the events of a cluster that has ended are read by its whole name",
+            reference="no-cluster",
+        )
+    notes = gather([partial(_read, ctx, key, at) for key, at in sorted(keys)[-limit:]])
+    now = datetime.fromtimestamp(ctx.clock.now(), UTC)
+    found = timeline([one for one in notes if one], instances, checkins, _failures(ctx, cluster, checkins), now)
+    return [event for event in found if event.at.timestamp() >= since]
+
+
+def _read(ctx: Context, key: str, at: float) -> Note | None:
+    """A note; None for one that was removed a moment ago, or that is none of ours."""
+    try:
+        body = json.loads(ctx.store.get(key)[0])
+    except (NotFoundError, ValueError):
+        return None
+    if not isinstance(body, dict):
+        return None
+    text = {name: str(body.get(name) or "") for name in ("kind", "text", "user", "team", "command")}
+    detail = body.get("detail")
+    return Note(at=datetime.fromtimestamp(at, UTC), detail=detail if isinstance(detail, dict) else {}, **text)
+
+
+def _failures(ctx: Context, cluster: str, checkins: Mapping[str, Mapping[str, CheckIn]]) -> dict[str, str]:
+    """Why nodes failed, by instance, in their own words."""
+    failed = sorted((phases["failed"].at, name) for name, phases in checkins.items() if "failed" in phases)
+    ids = [name for _, name in failed[-FAILURES_READ:]]
+
+    def why(instance: str) -> str:
+        try:
+            body = ctx.checkins.read(cluster, instance, "failed").body
+        except (NotFoundError, IntegrityError):
+            return ""
+        return f"in step {body.get('step')}: {body.get('message')}"
+
+    return dict(zip(ids, gather([partial(why, one) for one in ids]), strict=True))

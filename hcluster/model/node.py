@@ -31,6 +31,8 @@ class Instance:
     tags: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
     """Why it ended, when it did."""
+    ended: datetime | None = None
+    """When, as far as EC2 tells: it does for what users and the instance itself ended, not for spot interruptions."""
 
     @property
     def alive(self) -> bool:

@@ -302,8 +302,14 @@ class InMemoryCompute(InMemoryVolumes):
             key = names.checkin_key(node.tags.get(names.TAG_CLUSTER, ""), identity, told.answer(word))
             self._store.write_as_node(key, body or {})
 
+    def _dated(self, reason: str) -> datetime | None:
+        """When a node ended, as far as EC2 tells: not of what it took back itself."""
+        return datetime.fromtimestamp(self.clock.now(), UTC) if reason == USER_ENDED else None
+
     def _end(self, identity: str, reason: str) -> None:
-        self._nodes[identity] = replace(self._nodes[identity], state="terminated", reason=reason)
+        self._nodes[identity] = replace(
+            self._nodes[identity], state="terminated", reason=reason, ended=self._dated(reason)
+        )
         self.release_volumes([identity])
         for one in [one for one in self.interfaces.values() if one.holder == identity]:
             one.holder = ""

@@ -134,6 +134,7 @@ def test_terminated_nodes_are_no_longer_alive_and_say_why(world: World) -> None:
     ended = world.compute.instances(world.tags, alive_only=False)
     assert {one.id for one in ended} == set(result.instances)
     assert all(one.reason for one in ended)
+    assert all(one.ended and one.ended >= one.launched.replace(microsecond=0) for one in ended)
 
 
 def test_terminating_can_be_repeated_and_skips_unknown_ids(world: World) -> None:
