@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ BUILD_TIMEOUT = 900.0
 """Seconds that one build may take; it takes about 50."""
 
 _PATIENCE = 30.0
+UNUSED_SECONDS = 24 * 3600.0
+"""So long an older base stays after its last use: a cloud that starts may not have noted yet that it needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ def ensure(cache: Path, sources: Sequence[AptSource], report: Report = silent) -
     with hold(folder.with_name(folder.name + ".lock")):
         found = find(cache, digest)
         if found:
+            folder.touch()
             return found
         for abandoned in folder.parent.glob(f"{folder.name}.*.new"):
             _discard(abandoned)
@@ -114,6 +118,46 @@ def ensure(cache: Path, sources: Sequence[AptSource], report: Report = silent) -
             _discard(fresh)
     report(Progress("base-image", "base image built", state="ok"))
     return BaseImage(digest, folder / "root", built)
+
+
+def prune(cache: Path, clouds: Path, now: float) -> list[Path]:
+    """Remove bases that no cloud below ``clouds`` has an image of, and that nobody used for a day; those removed.
+
+    A cloud keeps each base that it ever started with, since its images may stand on it, until it is reset.
+    """
+    removed = []
+    for folder in sorted((cache / "base").glob("*")):
+        if not _unused(folder, now):
+            continue
+        with suppress(LocalCloudError), hold(folder.with_name(folder.name + ".lock"), wait=False):
+            # Whoever starts a cloud touches its base before the cloud notes that it needs it: look in this order.
+            if _unused(folder, now) and folder not in _needed(clouds):
+                away = folder.with_name(f"{folder.name}.{os.getpid()}.new")
+                folder.rename(away)
+                _discard(away)
+                removed.append(folder)
+    return removed
+
+
+def _unused(folder: Path, now: float) -> bool:
+    return (folder / "image.json").is_file() and folder.stat().st_mtime < now - UNUSED_SECONDS
+
+
+def _needed(clouds: Path) -> set[Path]:
+    """Folders of the bases that some cloud has a layer of.
+
+    Raises:
+        LocalCloudError: the record of a layer is damaged, so that nobody knows.
+    """
+    found = set()
+    for record in clouds.glob("*/layers/*/layer.json"):
+        try:
+            found.add(Path(json.loads(record.read_text())["root"]).parent)
+        except FileNotFoundError:
+            continue  # the layer goes at this moment
+        except (ValueError, KeyError) as cause:
+            raise LocalCloudError(f"{record} is damaged") from cause
+    return found
 
 
 def _discard(fresh: Path) -> None:

@@ -107,6 +107,7 @@ def start(name: str, state: Path, report: Report = silent, *, dry_nodes: bool = 
         if not facts:
             if not dry_nodes:
                 base_image.ensure(settings.cache, apt_sources.read_sources(), report)
+                base_image.prune(settings.cache, settings.folder.parent, time.time())
             # One start at a time chooses a network: its routes are what tells the others that it is taken.
             with hold(settings.runtime.with_name("networks.lock")):
                 settings = _place(name, state)

@@ -99,6 +99,17 @@ class Hcluster:
         """Run with ``--output json``; what it printed."""
         return json.loads(self("--output", "json", *words, team=team).stdout)
 
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Begin to run, beside others; what it prints is in its pipes."""
+        return subprocess.Popen(
+            [str(HCLUSTER), *words],
+            env=self._environment(""),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
     def terminal(self, typed: str, *words: str | Path, timeout: float = 60) -> str:
         """Run on a terminal of its own, type something; what the screen showed until the command ended."""
         process, screen = pty.fork()

@@ -128,6 +128,8 @@ def test_packers_way_through_a_build(cloud: Cloud) -> None:
     size = {"VolumeSize": 30, "VolumeType": "gp3", "Iops": 3000, "Throughput": 125, "DeleteOnTermination": True}
     root = [{"DeviceName": "/dev/xvda", "Ebs": size}]
     ids = cloud.run(1, KeyName="packer_1", SecurityGroupIds=[group], BlockDeviceMappings=root)
+    # So that it may install packages, whatever image it is of.
+    assert cloud.machines.running[ids[0]].key_pair
     attached = cloud.describe(ids[0])["BlockDeviceMappings"]
     assert [m["DeviceName"] for m in attached] == ["/dev/xvda"], "the root's size changes; no second volume is made"
     volume = ec2.describe_volumes(VolumeIds=[attached[0]["Ebs"]["VolumeId"]])["Volumes"][0]

@@ -313,3 +313,38 @@ def test_a_base_whose_root_is_gone_is_built_again(tmp_path: Path) -> None:
     assert base_image.find(tmp_path, "a" * 64) is not None
     shutil.rmtree(folder / "root")
     assert base_image.find(tmp_path, "a" * 64) is None
+
+
+def _base(cache: Path, name: str, used: float) -> Path:
+    folder = cache / "base" / name
+    (folder / "root" / "etc").mkdir(parents=True)
+    (folder / "image.json").write_text("{}")
+    os.utime(folder, (used, used))
+    return folder
+
+
+def test_bases_go_that_no_cloud_needs_and_nobody_used_of_late(tmp_path: Path) -> None:
+    now, day = 1_000_000_000.0, 86400.0
+    cache, clouds = tmp_path / "cache", tmp_path / "local"
+    gone, needed, young = (
+        _base(cache, name, now - age * day) for name, age in (("gone", 2), ("needed", 3), ("young", 0.5))
+    )
+    layers = Layers(clouds / "demo" / "layers")
+    layers.register_base("ami-1", needed / "root")
+    assert base_image.prune(cache, clouds, now) == [gone]
+    assert not gone.exists()
+    assert (needed / "root" / "etc").is_dir()
+    assert (young / "root" / "etc").is_dir()
+    assert sorted(path.name for path in (cache / "base").iterdir()) == ["needed", "young"]
+
+
+def test_no_base_goes_while_nobody_knows_who_needs_it(tmp_path: Path) -> None:
+    base = _base(tmp_path / "cache", "old", 0)
+    record = tmp_path / "local" / "demo" / "layers" / "ami-1" / "layer.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{")
+    assert base_image.prune(tmp_path / "cache", tmp_path / "local", 1e9) == []
+    record.unlink()
+    with system.hold(base.with_name("old.lock")):
+        assert base_image.prune(tmp_path / "cache", tmp_path / "local", 1e9) == []
+    assert base_image.prune(tmp_path / "cache", tmp_path / "local", 1e9) == [base]

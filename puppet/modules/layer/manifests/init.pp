@@ -62,6 +62,7 @@ class layer (
   }
   $files.each |$number, $file| {
     file { $file['path']:
+      ensure  => file,
       owner   => 'root',
       group   => 'root',
       mode    => $file['mode'],
@@ -80,6 +81,7 @@ class layer (
   }
   $jars.each |$name, $digest| {
     file { "${jar_dir}/${name}":
+      ensure         => file,
       owner          => 'root',
       group          => 'root',
       mode           => '0644',
@@ -99,6 +101,7 @@ class layer (
   }
   Integer[0, 999].filter |$number| { $number < $checks }.each |$number| {
     file { sprintf('%s/%s-%03d', $check_dir, $image, $number):
+      ensure => file,
       owner  => 'root',
       group  => 'root',
       mode   => '0644',
