@@ -21,7 +21,21 @@ _WORK = "Work"
 _SETUP = "Set up"
 
 ENTRIES = {
-    "up": Entry("hcluster.cli.clusters", "up", "Start a cluster, or continue an interrupted start.", _CLUSTERS),
+    "up": Entry(
+        "hcluster.cli.clusters",
+        "up",
+        "Start a cluster, continue an interrupted start, or let a running one follow its changed YAML.",
+        _CLUSTERS,
+    ),
+    "wait": Entry(
+        "hcluster.cli.wait",
+        "wait",
+        "Wait until a cluster that was started is ready, or until one that is taken down is gone.",
+        _CLUSTERS,
+    ),
+    "resize": Entry(
+        "hcluster.cli.resize", "resize", "Give a running cluster more nodes, without its YAML at hand.", _CLUSTERS
+    ),
     "down": Entry(
         "hcluster.cli.clusters", "down", "End a cluster and remove everything that belongs to it.", _CLUSTERS
     ),

@@ -2,51 +2,98 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hcluster.cli import render
+from hcluster.cli import forecasts, render
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import confirm, flow, moment, state_of
 from hcluster.errors import HclusterError, NotFoundError
 
 if TYPE_CHECKING:
     from hcluster.flows.context import Context
+    from hcluster.model.views import ClusterView
+    from hcluster.spec.cluster import ClusterSpec
 
 NAME = typer.Argument(..., metavar="NAME", help="Name of the cluster.", show_default=False)
+
+
+PLAN = typer.Option(
+    False, "--plan", help="Only tell what would be done, why, at which price and in how long; nothing is changed."
+)
+TIMEOUT = typer.Option(900, min=1, metavar="SECONDS", help="How long nodes may take to become ready.")
+NO_WAIT = typer.Option(False, "--no-wait", help="Return after the launch calls; `hcluster wait` does the rest.")
 
 
 def up(
     ctx: typer.Context,
     file: Path = typer.Argument(..., metavar="FILE", help="The cluster's YAML.", show_default=False),
-    timeout: float = typer.Option(900, min=1, metavar="SECONDS", help="How long nodes may take to become ready."),
+    settings: list[str] = typer.Option(
+        [], "--set", metavar="PATH=VALUE", help="A field that wins over the YAML's, such as core.count=5. Repeatable."
+    ),
+    plan: bool = PLAN,
+    replace: bool = typer.Option(
+        False, "--replace", help="Replace workers, batch by batch, for changes that running nodes cannot follow."
+    ),
+    drain: float = typer.Option(
+        600, min=0, metavar="SECONDS", help="How long work on a node that is replaced may go on."
+    ),
+    no_wait: bool = NO_WAIT,
+    timeout: float = TIMEOUT,
 ) -> None:
-    """Start a cluster, or continue an interrupted start.
+    """Start a cluster, continue an interrupted start, or let a running one follow its changed YAML.
 
     Repeating it is safe: what exists is kept, what is missing is launched, and it returns when every node is ready.
+    Values of --set are YAML on one line; below `site` and `tags` all the rest of a path is one key.
 
     \b
     Examples:
+      hcluster up examples/flights.yaml --plan
       hcluster up examples/flights.yaml
-      hcluster up flights.yaml --timeout 300 --output json
+      hcluster up flights.yaml --set core.count=5 --set core.types=[m5.large,m5a.large]
+      hcluster up flights.yaml --set site.yarn-site.yarn.log-aggregation-enable=false
+      hcluster up flights.yaml --no-wait && hcluster wait flights
     """
-    from hcluster.flows import up as flows_up
+    from hcluster.flows import forecast
     from hcluster.spec.load import load_cluster
 
+    given = [word for one in settings for word in ("--set", one)]
+    again = shlex.join(["hcluster", "up", str(file), *given, *(["--replace"] if replace else [])])
     with flow(ctx) as context:
-        spec = load_cluster(file, context.platform)
-        try:
-            view = flows_up.up(context, spec, timeout=timeout)
-        except KeyboardInterrupt as cause:
-            raise InterruptedFlowError(
-                f"`up` of cluster {spec.name} was interrupted",
-                context=f"what exists now: {_inventory(context, spec.name)}",
-                hint=f"continue: `hcluster up {file}`\nlook:     `hcluster show {spec.name}`\n"
-                f"remove:   `hcluster down {spec.name}`",
-            ) from cause
-    render.emit(state_of(ctx), render.cluster_value(view), render.cluster_text(view, moment(context)))
+        spec = load_cluster(file, context.platform, settings)
+        if plan:
+            found = forecast.forecast_up(context, spec, replace=replace)
+        else:
+            view = bring_up(context, spec, again=again, timeout=timeout, replace=replace, drain=drain, wait=not no_wait)
+    if plan:
+        render.emit(state_of(ctx), found, forecasts.forecast_text(found, again))
+    else:
+        tell_cluster(ctx, context, view, waited=not no_wait)
+
+
+def bring_up(context: Context, spec: ClusterSpec, *, again: str, **how: Any) -> ClusterView:
+    """``flows.up.up``; Ctrl-C becomes an error that says what exists, and that ``again`` goes on."""
+    from hcluster.flows import up as flows_up
+
+    try:
+        return flows_up.up(context, spec, **how)
+    except KeyboardInterrupt as cause:
+        raise InterruptedFlowError(
+            f"`up` of cluster {spec.name} was interrupted",
+            context=f"what exists now: {_inventory(context, spec.name)}",
+            hint=f"continue: `{again}`\nlook:     `hcluster show {spec.name}`\nremove:   `hcluster down {spec.name}`",
+        ) from cause
+
+
+def tell_cluster(ctx: typer.Context, context: Context, view: ClusterView, *, waited: bool = True) -> None:
+    """Print a cluster after something was done to it."""
+    text = render.cluster_text(view, moment(context))
+    if not waited:
+        text += f"\n\nIts nodes were launched and get ready by themselves: hcluster wait {view.name}"
+    render.emit(state_of(ctx), render.cluster_value(view), text)
 
 
 def _inventory(context: Context, name: str) -> str:
@@ -63,6 +110,7 @@ def _inventory(context: Context, name: str) -> str:
 def down(
     ctx: typer.Context,
     name: str = NAME,
+    plan: bool = PLAN,
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
 ) -> None:
     """End a cluster and remove everything that belongs to it.
@@ -71,11 +119,21 @@ def down(
 
     \b
     Examples:
+      hcluster down flights --plan
       hcluster down flights
       hcluster down flights --yes
     """
+    from hcluster.cli.naming import full_name, no_cluster
     from hcluster.flows import down as flows_down
+    from hcluster.flows import forecast
 
+    if plan:
+        with flow(ctx) as context:
+            found = forecast.forecast_down(context, name)
+            if not found.actions and (whole := full_name(state_of(ctx), name, no_cluster(name), gone=True)) != name:
+                found = forecast.forecast_down(context, whole)
+        render.emit(state_of(ctx), found, forecasts.forecast_text(found, f"hcluster down {found.cluster}"))
+        return
     name = _surely(ctx, name, yes=yes)
     with flow(ctx) as context:
         try:

@@ -72,7 +72,7 @@ def clusters(ctx: Any) -> dict[str, str]:
     """Clusters that have nodes, and the platform's own node where it can be meant."""
     found = known(ctx)
     every = {name: f"{len(nodes)} nodes" for name, nodes in sorted(found.clusters.items())}
-    if ctx.info_name == "down":
+    if ctx.info_name in ("down", "resize", "wait"):
         every.pop(PLATFORM_CLUSTER, None)
     return every
 

@@ -40,6 +40,11 @@ def by_prefix(invoke: Callable[[typer.Context], Any]) -> Callable[[typer.Context
     return run
 
 
+def no_cluster(name: str) -> NotFoundError:
+    """That nothing of this name is there."""
+    return NotFoundError(f"there is no cluster {name}", hint="`hcluster list` shows what runs", reference=NO_CLUSTER)
+
+
 def full_name(state: CliState, given: str, cause: NotFoundError, *, whole: bool = False, gone: bool = False) -> str:
     """The name of the one cluster that begins with ``given``; it is told on stderr.
 

@@ -19,6 +19,14 @@ class ReadyNodes(TypedDict):
     """How many nodes are running and ready."""
 
 
+class Gone(TypedDict):
+    """A cluster that was waited for until it was gone."""
+
+    name: str
+    gone: bool
+    """Always true."""
+
+
 class NodeState(TypedDict):
     """The platform's own node."""
 
@@ -296,20 +304,24 @@ def shapes() -> dict[str, Any]:
     from hcluster.images.bake import Baked
     from hcluster.images.distribution import Distribution
     from hcluster.localcloud.control import CloudStatus
+    from hcluster.model.forecast import Forecast
     from hcluster.model.platform import PlatformRecord
     from hcluster.model.views import ClusterView, DownResult, Finding, NodeView
     from hcluster.plan.timeline import Event
     from hcluster.releases.publish import Published
 
     cluster: Any = Annotated[ClusterView, ReadyNodes, "Cluster"]
+    either: Any = cluster | Forecast
     cloud: Any = Annotated[CloudStatus, Faults, "Cloud"]
     faults = dict.fromkeys(
         ("interrupt", "shortage", "throttle", "error", "delay", "lag", "clock", "freeze", "partition", "undo"),
         list[Fault],
     )
     return {
-        "up": cluster,
-        "down": DownResult,
+        "up": either,
+        "wait": cluster | Gone,
+        "resize": either,
+        "down": DownResult | Forecast,
         "list": list[cluster],
         "show": cluster,
         "nodes": list[NodeView],

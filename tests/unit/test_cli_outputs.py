@@ -36,6 +36,8 @@ def commands() -> list[str]:
 
 RUNS: dict[str, tuple[str, ...]] = {
     "up": (FLIGHTS,),
+    "wait": ("flights",),
+    "resize": ("flights", "core=3"),
     "down": ("flights", "--yes"),
     "list": (),
     "show": ("flights",),
