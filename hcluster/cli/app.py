@@ -46,7 +46,7 @@ ENTRIES = {
         "hcluster.cli.events", "events", "Show what happened to a cluster, when, and by whom.", _CLUSTERS
     ),
     "sql": Entry("hcluster.cli.sql", "sql", "Run SQL on a cluster's Hive.", _WORK),
-    "job": Entry("hcluster.cli.job", "app", "Run YARN jobs.", _WORK),
+    "job": Entry("hcluster.cli.job", "app", "Run YARN jobs, list and kill them, read their logs.", _WORK),
     "data": Entry("hcluster.cli.data", "app", "Put files into the platform's bucket, read and list them.", _WORK),
     "exec": Entry("hcluster.cli.reach", "exec_on_nodes", "Run a command on nodes.", _REACH),
     "cp": Entry("hcluster.cli.copy", "cp", "Copy files to nodes, or from them.", _REACH),

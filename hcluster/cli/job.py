@@ -1,30 +1,39 @@
-"""``hcluster job``: YARN jobs of a jar, with progress, the job's own exit code, and its logs when it fails."""
+"""``hcluster job``: run a jar's job with its own exit code; list, kill and read the logs of what runs on YARN."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import typer
 
-from hcluster.cli import render
+from hcluster.cli import render, wire
 from hcluster.cli.clusters import NAME
 from hcluster.cli.config import CliState
 from hcluster.cli.failures import interruptible
-from hcluster.cli.flow import flow, state_of
+from hcluster.cli.flow import confirm, flow, moment, state_of
 from hcluster.cli.pipes import quiet_pipe, write_while_read
+from hcluster.cli.progress import reporter
+from hcluster.errors import NotFoundError, UsageError
+from hcluster.model.events import Report
 
 if TYPE_CHECKING:
+    from hcluster.executors.application import Application
+    from hcluster.executors.applications import ResourceManager
+    from hcluster.executors.container_logs import LogFile, Logs
     from hcluster.executors.yarn import JobResult
+    from hcluster.flows.context import Context
 
-app = typer.Typer(no_args_is_help=True, help="Run YARN jobs.")
+app = typer.Typer(no_args_is_help=True, help="Run YARN jobs, list and kill them, read their logs.")
+APPLICATION = "An application's id, the number at its end, or the beginning of it."
 
 
 @app.callback()
 def job() -> None:
-    """Run YARN jobs."""
+    """Run YARN jobs, list and kill them, read their logs."""
 
 
 @app.command("run")
@@ -101,3 +110,209 @@ def _value(result: JobResult) -> dict[str, object]:
         "counters": result.counters,
         "stdout": result.stdout,
     }
+
+
+@app.command("list")
+def list_jobs(
+    ctx: typer.Context,
+    name: str = NAME,
+    states: list[str] = typer.Option(
+        [],
+        "--state",
+        metavar="STATE",
+        help="Only those: submitted, accepted, running, succeeded, failed, killed, ended.",
+    ),
+    user: str = typer.Option("", "--user", metavar="USER", help="Only this user's."),
+    every: bool = typer.Option(False, "--all", "-a", help="Also those that have ended."),
+) -> None:
+    """List the applications of a cluster's YARN, the newest first.
+
+    Hive's sessions are among them, as applications of the user hive and type TEZ.
+
+    \b
+    Examples:
+      hcluster job list flights
+      hcluster job list flights --all --user jane
+      hcluster job list flights --state failed --state killed --output json
+    """
+    from hcluster.executors.application import LIVE, demand_states
+
+    wanted = demand_states(states) or (() if every else LIVE)
+    with flow(ctx) as context, _yarn(context, name) as (manager, _):
+        found = manager.applications(wanted, user)
+        now = moment(context)
+    with quiet_pipe():
+        render.emit(state_of(ctx), found, _table(found, now, everything=not wanted))
+
+
+@app.command("kill")
+def kill(
+    ctx: typer.Context,
+    name: str = NAME,
+    applications: list[str] = typer.Argument(..., metavar="APP...", help=APPLICATION, show_default=False),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask; takes whole ids alone."),
+) -> None:
+    """Kill applications, and wait until they have ended.
+
+    One that has ended before is told, and is no failure. Hive opens a new session when its own was killed; the query
+    that ran in it fails.
+
+    \b
+    Examples:
+      hcluster job kill flights application_1795318021901_0007
+      hcluster job kill flights 7 8
+      hcluster job kill flights application_1795318021901_0007 --yes
+    """
+    from hcluster.cli.questions import kill_applications
+    from hcluster.executors.application import full_id, meant
+    from hcluster.flows.timeline import note
+
+    command = f"hcluster job kill {name} {' '.join(applications)}"
+    cut = [given for given in applications if not full_id(given)]
+    if yes and cut:
+        raise UsageError(f"with --yes the whole id is needed, not {cut[0]}", hint=f"`hcluster job list {name}`")
+    # Whoever cannot be asked is told so before anything is contacted.
+    confirm(lambda: "", yes=yes, command=command)
+    with flow(ctx) as context, _yarn(context, name) as (manager, _):
+        known = manager.applications()
+        chosen = list({one.id: one for one in (meant(given, known) for given in applications)}.values())
+        now = moment(context)
+    live = [one for one in chosen if one.live]
+    confirm(lambda: kill_applications(live, now), yes=yes, command=command)
+    with flow(ctx) as context, _yarn(context, name) as (manager, _):
+        ended = {one.id: manager.kill(one.id, context.report) for one in live}
+        for one in live:
+            note(context, name, "job-killed", f"{one.id} ({one.name} of {one.user}) was killed")
+    value = [{"id": one.id, "was": one.state, "state": ended.get(one.id, one).state} for one in chosen]
+    told = [
+        f"{one.id}: {ended[one.id].state}" if one.live else f"{one.id} had ended before: {one.state}" for one in chosen
+    ]
+    render.emit(state_of(ctx), value, "\n".join(told))
+
+
+@app.command("logs")
+def logs(
+    ctx: typer.Context,
+    name: str = NAME,
+    application: str = typer.Argument(..., metavar="APP", help=APPLICATION, show_default=False),
+    container: str = typer.Option(
+        "", "--container", "-c", metavar="ID", help="Only this one; the end of its id will do."
+    ),
+    file: list[str] = typer.Option(
+        [], "--file", "-f", metavar="FILE", help="Only files of this name, as stderr or syslog; empty ones, too."
+    ),
+    tail: int = typer.Option(0, "--tail", "-n", min=0, metavar="LINES", help="Only the last lines of each file."),
+) -> None:
+    """Print what an application's containers wrote.
+
+    Of one that runs the containers of now are asked; of one that has ended what YARN collected is read, which it keeps
+    for a week. What YARN itself puts beside a container's own files is left out unless --file names it.
+
+    \b
+    Examples:
+      hcluster job logs flights application_1795318021901_0007 --tail 50
+      hcluster job logs flights 7 --file stderr
+      hcluster job logs flights 7 --container 000002 --file syslog | less
+    """
+    from hcluster.executors.container_logs import telling
+
+    state = state_of(ctx)
+    context = wire.context(state)
+    with quiet_pipe(), _yarn(context, name) as (manager, reader):
+        # The display of progress is over when the first lines are written: it would draw over them.
+        with reporter() as report:
+            files = _files(manager, reader, application, report)
+        named = [one for one in (files if file else telling(files)) if not file or one.file in file]
+        chosen = [one for one in named if one.container.endswith(container)]
+        if not chosen:
+            raise _nothing(files, application, container)
+        if state.output == "json":
+            render.emit(state, [_log_value(reader, one, tail) for one in chosen], "")
+            return
+        for one in chosen:
+            if len(chosen) > 1:
+                sys.stdout.write(f"==> {one.container} on {one.node}, {one.file} <==\n")
+                sys.stdout.flush()
+            _write(reader.read(one, tail))
+
+
+def _write(pieces: Iterator[bytes]) -> None:
+    """A file's text, as it is to a pipe and without control characters to a terminal, with a line end behind it."""
+    out, screen = sys.stdout.buffer, sys.stdout.isatty()
+    last = b"\n"
+    for piece in pieces:
+        out.write(render.clean(piece.decode(errors="replace")).encode() if screen else piece)
+        last = piece[-1:] or last
+    out.write(b"" if last == b"\n" else b"\n")
+    out.flush()
+
+
+def _log_value(reader: Logs, log: LogFile, tail: int) -> dict[str, object]:
+    text = b"".join(reader.read(log, tail)).decode(errors="replace")
+    return {"container": log.container, "node": log.node, "file": log.file, "bytes": log.bytes, "text": text}
+
+
+def _files(manager: ResourceManager, reader: Logs, given: str, report: Report) -> list[LogFile]:
+    """The files of an application; of one that the ResourceManager has forgotten, too, when the whole id is given."""
+    from hcluster.executors.application import full_id
+
+    try:
+        found = manager.meant(given)
+    except NotFoundError:
+        whole = full_id(given)
+        files = reader.collected(whole) if whole else []
+        if not files:
+            raise
+        return files
+    return reader.files(found, report)
+
+
+def _nothing(files: list[LogFile], application: str, container: str) -> NotFoundError:
+    """No file fits: say what there is."""
+    there = sorted({one.container if container else one.file for one in files})
+    what = f"no container {container}" if container else "no such log"
+    if container and any(one.container.endswith(container) for one in files):
+        what, there = f"no such log of container {container}", sorted({one.file for one in files})
+    return NotFoundError(
+        f"{application} has {what} with anything in it",
+        hint=f"there is: {', '.join(there[:20])}" if there else "it has written nothing yet",
+        reference="no-logs",
+    )
+
+
+@contextmanager
+def _yarn(context: Context, name: str) -> Iterator[tuple[ResourceManager, Logs]]:
+    """YARN of a cluster, through its master."""
+    from hcluster.executors.applications import ResourceManager
+    from hcluster.executors.container_logs import Logs
+    from hcluster.flows import reach
+
+    master = reach.master(context, name)
+    remote = context.connector.connect(master, name)
+    try:
+        manager = ResourceManager(remote, master.private_ip, context.clock)
+        yield manager, Logs(remote, master.private_ip, manager, context.clock)
+    finally:
+        remote.close()
+
+
+def _table(found: list[Application], now: datetime, *, everything: bool) -> str:
+    rows = [
+        (
+            one.id,
+            one.name,
+            one.user,
+            one.type,
+            one.state,
+            f"{one.progress:.0f}%",
+            render.age(one.started, now),
+            render.age(one.started, one.ended or now),
+            str(one.memory_mib),
+            str(one.vcores),
+        )
+        for one in found
+    ]
+    columns = ("id", "name", "user", "type", "state", "progress", "started", "elapsed", "mib", "vcores")
+    return render.table(
+        columns, rows, empty="no applications" if everything else "no such applications; --all shows ended ones, too"
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hcluster.cli.render import age
 
 if TYPE_CHECKING:
+    from hcluster.executors.application import Application
     from hcluster.localcloud.control import CloudStatus
     from hcluster.model.views import ClusterView
 
@@ -64,6 +65,18 @@ def delete_cloud(found: CloudStatus) -> str:
     return _question(
         f"This deletes the local cloud {found.name}.", lost, "Downloads and the base image stay.", "Delete it?"
     )
+
+
+def kill_applications(applications: Sequence[Application], now: datetime) -> str:
+    """Before applications are killed; "" when none of them lives."""
+    if not applications:
+        return ""
+    lost = [
+        f"{one.id}: {one.name} of {one.user}, {one.state} for {age(one.started, now)}, {one.progress:.0f} % done"
+        for one in applications
+    ]
+    kept = "What they have written stays as it is."
+    return _question(f"This kills {_many(len(lost), 'application')}.", lost, kept, "Kill?")
 
 
 def _question(situation: str, lost: Sequence[str], kept: str, question: str) -> str:

@@ -1,0 +1,279 @@
+"""job list, kill and logs against a YARN on loopback: what they print, ask and change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from hcluster.cli import app, wire
+from hcluster.errors import HclusterError, UnreachableError
+from hcluster.executors.application import Application, application_of, meant, state_of
+from hcluster.executors.container_logs import content
+from hcluster.flows import reach, timeline
+from hcluster.testing import ManualClock
+from tests.unit.cli_output import demand
+from tests.unit.yarn_server import STAMP, App, YarnServer, app_id
+
+MR = {
+    f"container_{STAMP}_0002_01_000001": {
+        "stderr": b"",
+        "syslog": b"".join(b"line %d\n" % number for number in range(5000)),
+        "launch_container.sh": b"#!/bin/sh\n",
+    },
+    f"container_{STAMP}_0002_01_000002": {"stderr": "é End of LogType:stderr\nno end".encode(), "stdout": b"out\n"},
+}
+TEZ = {f"container_{STAMP}_0001_01_000001": {"syslog_dag_1": b"dag\x1b[31m\n", "directory.info": b"x"}}
+
+
+@pytest.fixture
+def yarn(monkeypatch: pytest.MonkeyPatch) -> Iterator[YarnServer]:
+    with YarnServer(
+        [
+            App(1, "HIVE-1", "hive", "TEZ", logs=TEZ),
+            App(2, state="FINISHED", outcome="SUCCEEDED", logs=MR),
+            App(3, "count", "bob", state="FAILED", outcome="FAILED"),
+            App(4, state="ACCEPTED"),
+        ]
+    ) as server:
+        context = SimpleNamespace(
+            principal=SimpleNamespace(user="jane"),
+            connector=SimpleNamespace(connect=lambda _instance, _cluster: server),
+            clock=ManualClock(),
+            report=lambda _progress: None,
+        )
+        monkeypatch.setattr(wire, "context", lambda _state: context)
+        monkeypatch.setattr("hcluster.cli.flow.replace", lambda context, **_changes: context)
+        monkeypatch.setattr(reach, "master", lambda _context, _name: SimpleNamespace(private_ip="10.0.0.9"))
+        notes = lambda _context, cluster, kind, text: server.calls.append(f"note {cluster} {kind} {text}")  # noqa: E731
+        monkeypatch.setattr(timeline, "note", notes)
+        yield server
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, object]]:
+    """What a command prints as JSON, which fits its schema."""
+    assert app.run([*words, "--output", "json"]) == 0
+    out = capsys.readouterr().out
+    demand(words, out)
+    found: list[dict[str, object]] = json.loads(out)
+    return found
+
+
+def test_the_living_are_listed_the_newest_first_hives_sessions_among_them(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(["job", "list", "flights"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split() == [
+        *("ID", "NAME", "USER", "TYPE", "STATE", "PROGRESS", "STARTED", "ELAPSED", "MIB", "VCORES"),
+    ]
+    assert [line.split()[:5] for line in lines] == [
+        [app_id(4), "QuasiMonteCarlo", "jane", "MAPREDUCE", "accepted"],
+        [app_id(1), "HIVE-1", "hive", "TEZ", "running"],
+    ]
+    assert yarn.calls[0] == "channel 10.0.0.9:8088"
+    assert yarn.calls[-1] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        (["--all"], [4, 3, 2, 1]),
+        (["--state", "succeeded"], [2]),
+        (["--state", "FAILED", "--state", "running"], [3, 1]),
+        (["--state", "killed"], []),
+        (["--all", "--user", "bob"], [3]),
+        (["--user", "hive"], [1]),
+    ],
+)
+def test_lists_are_chosen_by_state_and_user(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str], words: list[str], numbers: list[int]
+) -> None:
+    assert [one["id"] for one in told(capsys, "job", "list", "flights", *words)] == [*map(app_id, numbers)]
+
+
+def test_one_as_json_has_times_sizes_and_one_word_for_its_state(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (one,) = told(capsys, "job", "list", "flights", "--user", "hive")
+    assert {key: one[key] for key in ("state", "progress", "ended", "seconds", "memory_mib", "vcores")} == {
+        "state": "running",
+        "progress": 41.7,
+        "ended": None,
+        "seconds": 60.0,
+        "memory_mib": 1536,
+        "vcores": 2,
+    }
+
+
+def test_an_unknown_state_is_told_before_anything_is_contacted(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert app.run(["job", "list", "flights", "--state", "dead"]) == 2
+    assert "one of submitted, accepted, running" in capsys.readouterr().err
+    assert yarn.calls == []
+
+
+def test_nothing_to_list_says_how_to_see_more(yarn: YarnServer, capsys: pytest.CaptureFixture[str]) -> None:
+    yarn.apps = yarn.apps[1:3]
+    assert app.run(["job", "list", "flights"]) == 0
+    assert "--all shows ended ones" in capsys.readouterr().out
+
+
+def test_kill_waits_for_the_end_notes_it_and_tells_of_those_that_had_ended(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yarn.apps[0].polls_to_die = 3
+    killed = told(capsys, "job", "kill", "flights", app_id(1), app_id(2), app_id(1), "--yes")
+    assert killed == [
+        {"id": app_id(1), "was": "running", "state": "killed"},
+        {"id": app_id(2), "was": "succeeded", "state": "succeeded"},
+    ]
+    assert yarn.apps[0].killed >= 1
+    assert yarn.apps[1].killed == 0
+    assert f"note flights job-killed {app_id(1)} (HIVE-1 of hive) was killed" in yarn.calls
+    assert app.run(["job", "kill", "flights", app_id(1), "--yes"]) == 0
+    assert f"{app_id(1)} had ended before: killed" in capsys.readouterr().out
+
+
+def test_kill_asks_with_what_is_lost_and_a_no_kills_nothing(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "n\n"))
+    assert app.run(["job", "kill", "flights", "1"]) == 1
+    assert "HIVE-1 of hive, running" in capsys.readouterr().err
+    assert yarn.apps[0].killed == 0
+
+
+@pytest.mark.parametrize("words", [[app_id(1)], ["1", "--yes"]])
+def test_nobody_to_ask_and_half_an_id_with_yes_are_wrong_usage(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    assert app.run(["job", "kill", "flights", *words]) == 2
+    assert yarn.calls == []
+
+
+def test_one_that_does_not_die_is_a_missed_deadline(yarn: YarnServer, capsys: pytest.CaptureFixture[str]) -> None:
+    yarn.apps[0].polls_to_die = 10_000
+    assert app.run(["job", "kill", "flights", app_id(1), "--yes"]) == 1
+    assert "did not end within 60 s of being killed [deadline]" in capsys.readouterr().err
+
+
+def test_logs_of_one_that_has_ended_are_those_that_were_collected(
+    yarn: YarnServer, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    yarn.apps[1].collects = 3
+    assert app.run(["job", "logs", "flights", "2", "--tail", "2"]) == 0
+    first, second = (container.encode() for container in MR)
+    assert capsysbinary.readouterr().out == (
+        b"==> %b on worker-1, syslog <==\nline 4998\nline 4999\n"
+        b"==> %b on worker-1, stderr <==\n\xc3\xa9 End of LogType:stderr\nno end\n"
+        b"==> %b on worker-1, stdout <==\nout\n" % (first, second, second)
+    )
+    assert "channel 10.0.0.9:19888" in yarn.calls
+
+
+def test_logs_of_one_that_runs_come_from_its_nodes(
+    yarn: YarnServer, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert app.run(["job", "logs", "flights", app_id(1)]) == 0
+    assert capsysbinary.readouterr().out == b"dag\x1b[31m\n"
+    assert "channel worker-1:8042" in yarn.calls
+
+
+def test_logs_whole_and_chosen_by_container_and_file(yarn: YarnServer, capsys: pytest.CaptureFixture[str]) -> None:
+    (one,) = told(capsys, "job", "logs", "flights", "2", "--container", "000001", "--file", "syslog")
+    whole = MR[str(one["container"])]["syslog"]
+    assert (one["bytes"], str(one["text"]).encode(), one["node"]) == (len(whole), whole, "worker-1")
+    (script,) = told(capsys, "job", "logs", "flights", "2", "--file", "launch_container.sh")
+    assert script["text"] == "#!/bin/sh\n"
+
+
+def test_logs_of_one_that_the_resourcemanager_forgot_are_read_by_its_whole_id(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    yarn.apps[1].forgotten = True
+    assert app.run(["job", "logs", "flights", app_id(2), "--file", "stdout"]) == 0
+    assert capsys.readouterr().out == "out\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["9"], "there is no application 9"),
+        ([f"application_{STAMP}_0020"], "did you mean application_"),
+        (["count"], f"did you mean {app_id(3)}?"),
+        ([f"application_{STAMP}"], "may be any of these applications"),
+        (["3"], "left no logs"),
+        (["2", "--container", "000009"], f"there is: {min(MR)}"),
+        (["2", "--file", "nosuch"], "there is: launch_container.sh, stderr, stdout, syslog"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert app.run(["job", "logs", "flights", *words]) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_a_resourcemanager_that_does_not_answer_is_unreachable(
+    yarn: YarnServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_host: str, _port: int) -> object:
+        raise UnreachableError("nothing answers on 10.0.0.9:8088")
+
+    monkeypatch.setattr(yarn, "open_channel", refuse)
+    assert app.run(["job", "list", "flights"]) == 1
+    assert "[unreachable]" in capsys.readouterr().err
+
+
+def known(*numbers: int) -> list[Application]:
+    return [application_of(App(number).told()) for number in numbers]
+
+
+@pytest.mark.parametrize(
+    ("given", "number"),
+    [
+        (app_id(7), 7),
+        (f"job_{STAMP}_0007", 7),
+        ("7", 7),
+        ("0007", 7),
+        (f"{STAMP}_0007", 7),
+        ("107", 107),
+        (f"application_{STAMP}_01", 107),
+    ],
+)
+def test_an_application_is_meant_by_id_number_or_beginning(given: str, number: int) -> None:
+    assert meant(given, known(7, 107, 12)).id == app_id(number)
+
+
+@pytest.mark.parametrize("given", ["07x", "", "application_", "8", f"job_{STAMP}_0008", "1_0007"])
+def test_what_means_none_or_several_is_refused(given: str) -> None:
+    with pytest.raises(HclusterError) as caught:
+        meant(given, known(7, 107))
+    assert caught.value.reference in ("no-application", "ambiguous-name")
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome", "expected"),
+    [
+        ("NEW_SAVING", "UNDEFINED", "submitted"),
+        ("FINISHED", "SUCCEEDED", "succeeded"),
+        ("FINISHED", "FAILED", "failed"),
+        ("FINISHED", "ENDED", "ended"),
+        ("KILLED", "KILLED", "killed"),
+    ],
+)
+def test_two_words_of_yarn_are_one(state: str, outcome: str, expected: str) -> None:
+    assert state_of(state, outcome) == expected
+
+
+@pytest.mark.parametrize("size", [1, 100, 100_000])
+@pytest.mark.parametrize("collected", [True, False])
+@pytest.mark.parametrize("text", [b"", b"a\n", b"x" * 3000, b"End of LogType:f\n" * 100, b"LogContents:\n\n"])
+def test_the_frame_around_a_file_is_taken_off_wherever_it_is_cut(size: int, collected: bool, text: bytes) -> None:
+    framed = YarnServer._file(collected, "c", {"c": {"f": text}}, "f", 0)
+    pieces = (framed[at : at + size] for at in range(0, len(framed), size))
+    assert b"".join(content(pieces, "f")) == text
