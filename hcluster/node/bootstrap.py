@@ -177,6 +177,8 @@ def bootstrap(imds: Imds | None = None, paths: Paths | None = None) -> int:
     """
     imds, paths = imds or Imds(), paths or Paths()
     marks = Marks()
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        marks.times["boot"] = machine.booted_at()
     marks.enter("identity")
     try:
         identity = imds.identity()
@@ -213,17 +215,38 @@ def join(user_data: UserData, identity: Identity, marks: Marks, paths: Paths) ->
     environment = {"HCLUSTER_CLUSTER": user_data.cluster, "HCLUSTER_ROLE": user_data.role}
     run_scripts(shared.get("bootstrap"), paths, environment)
     check_in("configured", marks=marks.times, puppet_exit=code)
-    marks.enter("health")
-    limit = PLATFORM_HEALTH_SECONDS if user_data.role == "platform" else HEALTH_SECONDS
-    daemons = health.wait(health.load(paths.etc / "health.json"), limit)
-    marks.enter("smoke")
-    smoke = health.smoke(paths.etc / "smoke.d")
+    report = serve(user_data.role, marks, paths)
     # What it was launched with, or what it was told since: what is told from now on differs from it.
     told = Told(user_data.config_sha256, user_data.release_sha256)
     write(paths.var / "told", identity.told + "\n")
     check_in(told.answer(CONVERGED))
     marks.enter("ready")
-    check_in("ready", marks=marks.times, daemons=daemons, smoke=smoke, puppet_exit=code)
+    check_in("ready", marks=marks.times, puppet_exit=code, **report)
+
+
+def serve(role: str, marks: Marks, paths: Paths) -> dict[str, object]:
+    """Wait until this node serves as its role should; when its daemons began and served, what it joined, its tests.
+
+    Raises:
+        NodeFailedError, DeadlineError: it does not.
+    """
+    checks, joins = health.load(paths.etc / "health.json"), health.load_joins(paths.etc / "joins.json")
+    if role == "platform":
+        # Its tests ask its own daemons.
+        marks.enter("health")
+        found = health.wait(checks, PLATFORM_HEALTH_SECONDS)
+        marks.enter("smoke")
+        took = health.smoke(paths.etc / "smoke.d")
+        return {"started": found.started, "daemons": found.up, "joined": {}, "smoke": took}
+    # All others' tests ask the bucket and the platform: they run while daemons start and workers join.
+    marks.enter("smoke")
+    smoke = health.Smoke(paths.etc / "smoke.d")
+    marks.enter("health")
+    found = health.wait(checks, HEALTH_SECONDS, watch=smoke.watch)
+    marks.enter("joining")
+    joined = health.wait_joined(joins, HEALTH_SECONDS, watch=smoke.watch)
+    marks.enter("smoke-rest")
+    return {"started": found.started, "daemons": found.up, "joined": joined, "smoke": smoke.result()}
 
 
 def report_failure(user_data: UserData, identity: Identity, marks: Marks, paths: Paths, cause: Exception) -> int:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +18,10 @@ from hcluster.errors import DeadlineError, NodeFailedError
 from hcluster.node.release import tail
 
 POLL_SECONDS = 0.2
+UNITS_SECONDS = 1.0
+"""Between two questions to systemd about units that do not serve yet: each is a process, while daemons want the CPU."""
+JOIN_SECONDS = 0.5
+"""Between two questions whether this node has been taken in; of many workers they go to one master."""
 MAX_RESTARTS = 6
 """A daemon may fail a few times while the one it needs comes up; after that it will not come up by waiting."""
 
@@ -52,60 +60,165 @@ class UnitState:
     """active, activating, failed, inactive, …"""
     restarts: int = 0
     """How often it was started again after it had failed."""
+    started: float = 0.0
+    """Epoch seconds at which its process began, 0 when it never did."""
 
 
-def unit_state(unit: str) -> UnitState:
-    """Ask systemd."""
+@dataclass(frozen=True, slots=True)
+class Health:
+    """When each daemon of a node began and served, in epoch seconds by the check's name."""
+
+    started: Mapping[str, float]
+    up: Mapping[str, float]
+
+
+_PROPERTIES = "Id,ActiveState,NRestarts,ExecMainStartTimestampMonotonic"
+
+
+def unit_states(units: Collection[str]) -> dict[str, UnitState]:
+    """Ask systemd of several units in one question."""
     answer = subprocess.run(
-        ["systemctl", "show", "--property=ActiveState,NRestarts", unit],
+        ["systemctl", "show", f"--property={_PROPERTIES}", *units],
         capture_output=True,
         text=True,
         check=False,
         timeout=20,
     )
-    values = dict(line.partition("=")[::2] for line in answer.stdout.splitlines())
-    restarts = values.get("NRestarts", "")
-    return UnitState(values.get("ActiveState", ""), int(restarts) if restarts.isdigit() else 0)
+    # Its own clock is that of the machine's uptime.
+    return parse_states(answer.stdout, time.time() - time.monotonic())
 
 
-def wait(checks: list[Check], deadline_seconds: float, logs: Path = Path("/var/log/hadoop")) -> dict[str, float]:
-    """Wait until all checks hold; epoch seconds at which each first did.
+def parse_states(text: str, boot: float) -> dict[str, UnitState]:
+    """States by unit from what ``systemctl show`` prints; ``boot`` is the epoch second of its clock's zero. Pure."""
+    found = {}
+    for block in text.split("\n\n"):
+        values = dict(line.partition("=")[::2] for line in block.splitlines())
+        restarts, began = values.get("NRestarts", ""), values.get("ExecMainStartTimestampMonotonic", "")
+        started = boot + int(began) / 1e6 if began.isdigit() and int(began) else 0.0
+        if "Id" in values:
+            found[values["Id"]] = UnitState(
+                values.get("ActiveState", ""), int(restarts) if restarts.isdigit() else 0, started
+            )
+    return found
+
+
+def no_news() -> None:
+    """Nothing else has to be watched while waiting."""
+
+
+def wait(
+    checks: Sequence[Check],
+    deadline_seconds: float,
+    logs: Path = Path("/var/log/hadoop"),
+    watch: Callable[[], None] = no_news,
+) -> Health:
+    """Wait until all checks hold; when each daemon began and served. ``watch`` is called at each look and may raise.
 
     Raises:
         NodeFailedError: a unit failed for good.
         DeadlineError: some did not hold in time; the message names them, the context shows their logs.
     """
     end = time.monotonic() + deadline_seconds
-    marks: dict[str, float] = {}
+    started: dict[str, float] = {}
+    up: dict[str, float] = {}
     pending = list(checks)
+    asked = -UNITS_SECONDS
     while pending:
-        for check in list(pending):
-            is_open, state = port_open(check), unit_state(check.unit)
-            if is_open and state.active == "active":
-                marks[check.name] = time.time()
+        watch()
+        serving = [check for check in pending if port_open(check)]
+        now = time.monotonic()
+        due = now - asked >= UNITS_SECONDS
+        asked = now if due else asked
+        looked_at = pending if due else [check for check in serving if check.port]
+        states = unit_states({check.unit for check in looked_at}) if looked_at else {}
+        for check in looked_at:
+            state = states.get(check.unit, UnitState(""))
+            if check in serving and state.active == "active":
+                started[check.name], up[check.name] = state.started, time.time()
                 pending.remove(check)
-            elif state.active == "failed":
-                raise NodeFailedError(f"{check.unit} failed", context=_log_of(check, logs))
-            elif state.restarts >= MAX_RESTARTS:
-                raise NodeFailedError(
-                    f"{check.unit} was started {state.restarts + 1} times and keeps failing",
-                    context=_log_of(check, logs),
-                )
+            else:
+                _demand_hope(check, state, logs)
         if pending and time.monotonic() > end:
             missing = ", ".join(f"{check.unit} (port {check.port})" if check.port else check.unit for check in pending)
             raise DeadlineError(f"not up after {deadline_seconds:.0f} s: {missing}", context=_log_of(pending[0], logs))
         if pending:
             time.sleep(POLL_SECONDS)
-    return marks
+    return Health(started, up)
+
+
+def _demand_hope(check: Check, state: UnitState, logs: Path) -> None:
+    """Raise NodeFailedError when a unit will not come up by waiting."""
+    if state.active == "failed":
+        raise NodeFailedError(f"{check.unit} failed", context=_log_of(check, logs))
+    if state.restarts >= MAX_RESTARTS:
+        raise NodeFailedError(
+            f"{check.unit} was started {state.restarts + 1} times and keeps failing", context=_log_of(check, logs)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A page that holds a text once the cluster has taken this node in."""
+
+    name: str
+    unit: str
+    url: str
+    text: str
+
+
+def load_joins(path: Path) -> list[Join]:
+    """What this node's role joins; nothing for a release that does not say."""
+    return [Join(**item) for item in json.loads(path.read_text())] if path.exists() else []
+
+
+def joined(join: Join) -> bool:
+    """Whether the cluster has taken this node in."""
+    request = urllib.request.Request(join.url, headers={"Accept": "application/json"})  # noqa: S310 - Puppet wrote it
+    # A proxy of the environment has no business between nodes.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=5) as answer:
+            return join.text in answer.read().decode(errors="replace")
+    except (OSError, ValueError):
+        return False
+
+
+def wait_joined(
+    joins: Sequence[Join], deadline_seconds: float, watch: Callable[[], None] = no_news
+) -> dict[str, float]:
+    """Wait until the cluster has taken this node in everywhere; epoch seconds at which each had.
+
+    Raises:
+        DeadlineError: it had not in time; the message names where.
+    """
+    end = time.monotonic() + deadline_seconds
+    found: dict[str, float] = {}
+    while True:
+        found |= {join.name: time.time() for join in joins if join.name not in found and joined(join)}
+        missing = [join for join in joins if join.name not in found]
+        if not missing:
+            return found
+        watch()
+        if time.monotonic() > end:
+            raise DeadlineError(
+                f"this node runs, but the cluster had not taken it in after {deadline_seconds:.0f} s: "
+                f"{', '.join(join.name for join in missing)}",
+                context=_log(missing[0].unit, Path("/var/log/hadoop")),
+                hint="look at the master: `hcluster logs NAME master`",
+            )
+        time.sleep(JOIN_SECONDS)
 
 
 def _log_of(check: Check, logs: Path) -> str:
-    name = check.unit.removesuffix(".service")
-    text = tail(logs / f"{name}.log")
+    return _log(check.unit, logs)
+
+
+def _log(unit: str, logs: Path) -> str:
+    text = tail(logs / f"{unit.removesuffix('.service')}.log")
     if text:
         return text
     journal = subprocess.run(
-        ["journalctl", "--no-pager", "-n", "40", "-u", check.unit],
+        ["journalctl", "--no-pager", "-n", "40", "-u", unit],
         capture_output=True,
         text=True,
         check=False,
@@ -146,3 +259,27 @@ def smoke(folder: Path, deadline_seconds: float = 120) -> dict[str, float]:
         return {}
     with ThreadPoolExecutor(len(tests)) as pool:
         return dict(pool.map(run, tests))
+
+
+class Smoke:
+    """The smoke tests, beside whatever else there is to wait for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._future: Future[dict[str, float]] = Future()
+        # A daemon: when the node has failed for another reason, nobody waits for it.
+        threading.Thread(target=self._run, args=(folder,), daemon=True).start()
+
+    def _run(self, folder: Path) -> None:
+        try:
+            self._future.set_result(smoke(folder))
+        except BaseException as cause:  # noqa: BLE001 - it is raised where the result is asked for
+            self._future.set_exception(cause)
+
+    def watch(self) -> None:
+        """Raise NodeFailedError when a test has failed by now."""
+        if self._future.done():
+            self._future.result()
+
+    def result(self) -> dict[str, float]:
+        """Seconds that each took, when all have ended. Raises NodeFailedError."""
+        return self._future.result()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from pathlib import Path
 
 _UNLIMITED_BYTES = 1 << 60
@@ -41,3 +42,11 @@ def vcpus(cgroup: Path = Path("/sys/fs/cgroup"), online: int | None = None) -> i
     if quota and quota > 0 and period:
         count = min(count, math.ceil(quota / period))
     return max(1, count)
+
+
+def booted_at(proc: Path = Path("/proc"), now: float | None = None) -> float:
+    """Epoch seconds at which this machine's first process began: its boot, also on a shared kernel."""
+    # The command in brackets may hold blanks; what begins after it has field 3 first.
+    began = int((proc / "1/stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+    uptime = float((proc / "uptime").read_text().split()[0])
+    return (time.time() if now is None else now) - (uptime - began)

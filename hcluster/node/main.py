@@ -47,7 +47,7 @@ def _health(_words: list[str]) -> int:
     from hcluster.node import health
     from hcluster.node.bootstrap import HEALTH_SECONDS, Paths
 
-    for name, at in health.wait(health.load(Paths().etc / "health.json"), HEALTH_SECONDS).items():
+    for name, at in health.wait(health.load(Paths().etc / "health.json"), HEALTH_SECONDS).up.items():
         print(f"{name} {at:.3f}")
     return 0
 

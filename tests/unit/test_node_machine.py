@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from hcluster.node.machine import memory_mib, vcpus
+from hcluster.node.machine import booted_at, memory_mib, vcpus
 
 MEMINFO = "MemFree: 1 kB\nMemTotal:       24576000 kB\n"
 
@@ -50,3 +51,12 @@ def test_no_quota_leaves_the_processors_online(tmp_path: Path) -> None:
 def test_a_small_quota_still_counts_as_one(tmp_path: Path) -> None:
     (tmp_path / "cpu.max").write_text("20000 100000\n")
     assert vcpus(tmp_path, online=4) == 1
+
+
+def test_boot_is_the_start_of_the_first_process_also_on_a_shared_kernel(tmp_path: Path) -> None:
+    """A container's first process began long after the kernel did."""
+    (tmp_path / "1").mkdir()
+    ticks = 90 * os.sysconf("SC_CLK_TCK")
+    (tmp_path / "1/stat").write_text(f"1 (sy) 9 (stemd) S 0 {' '.join(['7'] * 17)} {ticks} 1 2\n")
+    (tmp_path / "uptime").write_text("100.50 300.00\n")
+    assert booted_at(tmp_path, now=5000.0) == 5000.0 - 10.5

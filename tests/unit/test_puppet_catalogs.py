@@ -334,3 +334,41 @@ def test_jars_of_layers_come_last_on_every_class_path_and_on_none_of_hdfs_and_ya
     assert classpath("hive-server2")[-1] == jars
     for unit in ("hadoop-namenode", "hadoop-resourcemanager", "hadoop-historyserver"):
         assert jars not in classpath(unit)
+
+
+def test_workers_tell_where_they_are_taken_in_and_masters_join_nobody(catalogs: dict[str, Catalog]) -> None:
+    def joins(role: str) -> dict[str, dict[str, str]]:
+        return {item["name"]: item for item in json.loads(catalogs[role]["File[/etc/hcluster/joins.json]"]["content"])}
+
+    assert joins("core") == {
+        "yarn": {
+            "name": "yarn",
+            "unit": "hadoop-nodemanager.service",
+            "url": "http://ip-10-0-0-9.ec2.internal:8088/ws/v1/cluster/nodes/ip-10-0-0-7.ec2.internal:8041",
+            "text": '"state":"RUNNING"',
+        },
+        "hdfs": {
+            "name": "hdfs",
+            "unit": "hadoop-datanode.service",
+            "url": "http://10.0.0.7:9864/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo",
+            "text": '\\"ActorState\\":\\"RUNNING\\"',
+        },
+    }
+    assert joins("master") == joins("platform") == {}
+
+
+def test_daemons_start_before_what_nobody_waits_for_is_written(catalogs: dict[str, Catalog]) -> None:
+    """HiveServer2 takes longest and needs the NameNode; what tells health is read after the run."""
+    order = [
+        "Daemon::Java[hadoop-namenode]",
+        "Daemon::Java[hadoop-resourcemanager]",
+        "Class[Tez]",
+        "Class[Hive]",
+        "Daemon::Java[hadoop-historyserver]",
+        "Class[Hcluster_node::Health]",
+    ]
+    before = catalogs["master"]["Daemon::Java[hadoop-namenode]"]["before"]
+    assert order[1] in before
+    for daemon, after in (("resourcemanager", order[2]), ("historyserver", order[5])):
+        assert after in catalogs["master"][f"Daemon::Java[hadoop-{daemon}]"]["before"]
+    assert order[5] in catalogs["core"]["Daemon::Java[hadoop-datanode]"]["before"]

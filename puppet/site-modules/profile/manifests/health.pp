@@ -1,9 +1,15 @@
 # @summary Health checks and smoke tests of this node's role.
 #
 # @param ports where each unit must answer
+# @param yarn_port where the ResourceManager's pages are
+# @param node_port part of a NodeManager's name for YARN
+# @param data_port where a DataNode's pages are
 # @param smoke smoke tests by role
 class profile::health (
   Hash[String[1], Integer[1, 65535]]        $ports,
+  Integer[1, 65535]                         $yarn_port,
+  Integer[1, 65535]                         $node_port,
+  Integer[1, 65535]                         $data_port,
   Hash[Hcluster::Role, Array[Enum['s3a', 'metastore']]] $smoke,
 ) {
   include hcluster
@@ -25,6 +31,20 @@ class profile::health (
       'port' => $ports[$unit],
     }
   }
+  # A worker's daemons serve before their masters know them.
+  $pages = {
+    'hadoop-nodemanager' => {
+      'name' => 'yarn',
+      'url'  => "http://${hcluster::master_host}:${yarn_port}/ws/v1/cluster/nodes/${hcluster::node_host}:${node_port}",
+      'text' => '"state":"RUNNING"',
+    },
+    'hadoop-datanode'    => {
+      'name' => 'hdfs',
+      'url'  => "http://${hcluster::node_ip}:${data_port}/jmx?qry=Hadoop:service=DataNode,name=DataNodeInfo",
+      'text' => '\"ActorState\":\"RUNNING\"',
+    },
+  }
+  $joins = $pages.filter |$unit, $page| { $unit in $units }.map |$unit, $page| { $page + { 'unit' => "${unit}.service" } }
   $texts = {
     's3a'       => epp('profile/smoke_s3a.py.epp', {
         'bucket'   => $hcluster::bucket,
@@ -38,5 +58,6 @@ class profile::health (
   class { 'hcluster_node::health':
     smoke  => $texts.filter |$name, $text| { $name in $wanted },
     checks => $checks,
+    joins  => $joins,
   }
 }
