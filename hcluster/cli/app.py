@@ -42,9 +42,7 @@ ENTRIES = {
     "list": Entry("hcluster.cli.clusters", "list_clusters", "List the clusters of the platform.", _CLUSTERS),
     "show": Entry("hcluster.cli.clusters", "show", "Show one cluster and its nodes.", _CLUSTERS),
     "nodes": Entry("hcluster.cli.clusters", "nodes", "List the nodes of a cluster.", _CLUSTERS),
-    "events": Entry(
-        "hcluster.cli.events", "events", "Show what happened to a cluster, when, and by whom.", _CLUSTERS
-    ),
+    "events": Entry("hcluster.cli.events", "events", "Show what happened to a cluster.", _CLUSTERS),
     "sql": Entry("hcluster.cli.sql", "sql", "Run SQL on a cluster's Hive.", _WORK),
     "job": Entry("hcluster.cli.job", "app", "Run YARN jobs, list and kill them, read their logs.", _WORK),
     "data": Entry("hcluster.cli.data", "app", "Put files into the platform's bucket, read and list them.", _WORK),

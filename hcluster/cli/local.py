@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from hcluster.cli import local_faults
+from hcluster.cli import fault_rules, local_faults
 from hcluster.cli.flow import confirm
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def status(ctx: typer.Context, name: Name = "default", output: Output = None) ->
     unknown = ""
     if found.running:
         try:
-            broken = local_faults.faults(name)
+            broken = fault_rules.faults(name)
         except LocalCloudError as error:
             broken, unknown = None, f"{error}; {error.hint}"
     _show(ctx, output, found, broken, unknown)
@@ -144,7 +144,7 @@ def _show(
         state = CliState(state.platform_file, output, state.user, state.team)
     text = facts_text(_facts(found) | ({"faults": unknown} if unknown else {}))
     if broken:
-        text += "\n\n" + local_faults.faults_table(broken, datetime.now(UTC))
+        text += "\n\n" + fault_rules.faults_table(broken, datetime.now(UTC))
     emit(state, {**asdict(found), "faults": broken}, text)
 
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from hcluster.cli import app
-from hcluster.cli.local_faults import _seconds
+from hcluster.cli import app, fault_rules
 from hcluster.errors import UsageError
 from hcluster.localcloud.channel import Channel, path_of
 from hcluster.localcloud.settings import CloudSettings, derive
@@ -178,10 +177,10 @@ def test_a_status_that_cannot_ask_for_faults_says_so(cli: Cli, tmp_path: Path) -
     ("text", "seconds"), [("", 0), ("7", 7), ("1.5s", 1.5), ("250ms", 0.25), ("2m", 120), ("1h", 3600), ("1d", 86400)]
 )
 def test_durations_have_units(text: str, seconds: float) -> None:
-    assert _seconds(text) == seconds
+    assert fault_rules.seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["-1s", "1 s", "m", "1w", "inf"])
 def test_what_is_no_duration_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
-        _seconds(text)
+        fault_rules.seconds(text)

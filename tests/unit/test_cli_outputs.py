@@ -42,6 +42,7 @@ RUNS: dict[str, tuple[str, ...]] = {
     "list": (),
     "show": ("flights",),
     "nodes": ("flights",),
+    "events": ("flights",),
     "exec": ("flights", "--", "true"),
     "logs": ("flights", "master", "--unit", "hive-server2"),
     "data put": (FLIGHTS, "data/"),
@@ -63,6 +64,7 @@ RUNS: dict[str, tuple[str, ...]] = {
 ELSEWHERE = {
     "sql": "test_cli_work.py",
     "job run": "test_cli_work.py",
+    **{f"job {verb}": "test_cli_job.py" for verb in ("list", "kill", "logs")},
     "cp": "test_cli_cp.py",
     "proxy": "test_cli_proxy.py",
     **{
