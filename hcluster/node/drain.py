@@ -48,6 +48,7 @@ def refresh(excluded: Excluded, seconds: int, var: Path) -> None:
             raise NodeFailedError(f"{' '.join(command)} did not end", context=str(cause)) from cause
         if done.returncode != 0:
             raise NodeFailedError(f"{' '.join(command)} failed", context=f"{done.stdout}\n{done.stderr}"[-4000:])
+    var.mkdir(parents=True, exist_ok=True)
     noted.write_text(now)
 
 

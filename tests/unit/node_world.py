@@ -57,14 +57,16 @@ class Objects:
 
 
 class FixedImds:
-    def __init__(self, user_data: str, fault: Exception | None = None) -> None:
+    def __init__(self, user_data: str, fault: Exception | None = None, told: str = "") -> None:
         self.user_data = user_data
         self.fault = fault
+        self.told = told
 
     def identity(self, deadline_seconds: float = 60) -> Identity:
         if self.fault:
             raise self.fault
-        return Identity("i-0abc", "m5.large", "10.64.16.5", "ip-10-64-16-5.ec2.internal", "us-east-1a", self.user_data)
+        host = "ip-10-64-16-5.ec2.internal"
+        return Identity("i-0abc", "m5.large", "10.64.16.5", host, "us-east-1a", self.user_data, self.told)
 
 
 def user_data(shared: Mapping[str, object] = SHARED, role: str = "core") -> tuple[UserData, Objects]:
