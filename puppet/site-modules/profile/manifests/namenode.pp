@@ -7,6 +7,7 @@ class profile::namenode (
   String[1] $checkpoint_splay,
 ) {
   include hadoop::namenode_format
+  include hadoop::namenode_page
   include profile::excluded
   include profile::hadoop
   include profile::java
