@@ -264,13 +264,12 @@ def test_draining_ends_with_its_deadline_or_with_the_next_order() -> None:
 
 def test_another_end_is_arranged_and_outlasts_a_reboot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(
-        subprocess,
-        "run",
-        lambda command, **_: (
-            commands.append(command) or subprocess.CompletedProcess(command, 3 if "is-active" in command else 0, "", "")
-        ),
-    )
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 3 if "is-active" in command else 0, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
     assert lifetime.told(tmp_path, 100) == 100
     lifetime.change(100, 100, tmp_path)
     assert commands == []

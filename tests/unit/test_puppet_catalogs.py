@@ -20,6 +20,8 @@ KEEPS = {"hcluster-volume-metastore", "hcluster-dump.timer", "hcluster-last-dump
 """What keeps the tables beyond a platform node's life."""
 PASSWORD = "a'b&c"  # characters that SQL and XML treat apart
 
+EXCLUDED = {"hdfs": ["10.0.0.5", "10.0.0.6"], "yarn": ["ip-10-0-0-5.ec2.internal"]}
+
 pytestmark = pytest.mark.skipif(not shutil.which("puppet"), reason="needs Debian's puppet-agent")
 
 Catalog = dict[str, dict[str, str]]
@@ -83,6 +85,9 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         "validate": facts("validate", folder, metastore_uri=OWN, memory_mib=3072),
         "core-disks": facts("core", folder, disks=2),
         "master-disks": facts("master", folder, memory_mib=3072, disks=1),
+        "master-grown": facts("master", folder, memory_mib=3072, workers=90, core_nodes=80),
+        "master-changed": facts("master", folder, memory_mib=3072, site={"yarn-site": {"a": 1}}),
+        "master-draining": facts("master", folder, memory_mib=3072, excluded=EXCLUDED),
         "image": image_layer(image="hadoop"),
         "layer": LAYER,
         "layer-bare": image_layer(image="bare"),
@@ -372,3 +377,50 @@ def test_daemons_start_before_what_nobody_waits_for_is_written(catalogs: dict[st
     for daemon, after in (("resourcemanager", order[2]), ("historyserver", order[5])):
         assert after in catalogs["master"][f"Daemon::Java[hadoop-{daemon}]"]["before"]
     assert order[5] in catalogs["core"]["Daemon::Java[hadoop-datanode]"]["before"]
+
+
+SETTINGS = ("hdfs", "yarn", "tez", "hive")
+
+
+def settings(catalog: Catalog) -> dict[str, str]:
+    """What the daemons of a node are restarted for."""
+    files = {name: f"File[/etc/hcluster/daemon/{name}.settings]" for name in SETTINGS}
+    return {name: catalog[ref]["content"] for name, ref in files.items() if ref in catalog}
+
+
+def test_what_follows_from_the_clusters_size_is_written_and_restarts_nothing(catalogs: dict[str, Catalog]) -> None:
+    small, grown = catalogs["master"], catalogs["master-grown"]
+    assert set(settings(small)) == set(SETTINGS)
+    assert settings(small) == settings(grown)
+    for path, name in (
+        ("/etc/hadoop/hdfs-site.xml", "dfs.namenode.handler.count"),
+        ("/etc/hadoop/yarn-site.xml", "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms"),
+        ("/etc/hive/hive-site.xml", "hive.server2.tez.sessions.per.default.queue"),
+        ("/etc/tez/tez-site.xml", "tez.am.am-rm.heartbeat.interval-ms.max"),
+    ):
+        assert properties(small, path)[name] != properties(grown, path)[name], name
+
+
+def test_a_setting_of_the_owner_restarts_what_reads_it(catalogs: dict[str, Catalog]) -> None:
+    before, after = settings(catalogs["master"]), settings(catalogs["master-changed"])
+    # The other one sets properties of core-site and hdfs-site, which this one does not.
+    assert before["yarn"] != after["yarn"]
+    assert (before["tez"], before["hive"]) == (after["tez"], after["hive"])
+
+
+def test_a_master_keeps_the_lists_of_what_it_drains_and_restarts_nothing_for_them(
+    catalogs: dict[str, Catalog],
+) -> None:
+    catalog = catalogs["master-draining"]
+    assert catalog["File[/etc/hadoop/hdfs.exclude]"]["content"] == "10.0.0.5\n10.0.0.6\n"
+    assert catalog["File[/etc/hadoop/yarn.exclude]"]["content"] == "ip-10-0-0-5.ec2.internal\n"
+    assert catalogs["master"]["File[/etc/hadoop/yarn.exclude]"]["content"] == ""
+    assert settings(catalog) == settings(catalogs["master"])
+    assert properties(catalog, "/etc/hadoop/hdfs-site.xml")["dfs.hosts.exclude"] == "/etc/hadoop/hdfs.exclude"
+    assert "File[/etc/hadoop/yarn.exclude]" not in catalogs["core"]
+
+
+def test_the_service_that_hears_is_enabled_in_the_image(catalogs: dict[str, Catalog]) -> None:
+    assert catalogs["image"]["Service[hcluster-watch.service]"]["enable"] == "true"
+    unit = catalogs["image"]["File[/etc/systemd/system/hcluster-watch.service]"]["content"]
+    assert "ExecStart=/usr/local/lib/hcluster/watch 5\n" in unit
