@@ -308,6 +308,7 @@ def shapes() -> dict[str, Any]:
     from hcluster.model.platform import PlatformRecord
     from hcluster.model.views import ClusterView, DownResult, Finding, NodeView
     from hcluster.plan.timeline import Event
+    from hcluster.plan.timings import Timings
     from hcluster.releases.publish import Published
 
     cluster: Any = Annotated[ClusterView, ReadyNodes, "Cluster"]
@@ -323,7 +324,7 @@ def shapes() -> dict[str, Any]:
         "resize": either,
         "down": DownResult | Forecast,
         "list": list[cluster],
-        "show": cluster,
+        "show": cluster | Timings,
         "nodes": list[NodeView],
         "events": list[Event],
         "sql": list[Json],
