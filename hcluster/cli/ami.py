@@ -138,7 +138,7 @@ def list_images(ctx: typer.Context) -> None:
     """
     from hcluster.model import names
 
-    with flow(ctx) as context:
+    with flow(ctx, "asking for the images") as context:
         found = context.images.images({names.TAG_PLATFORM: context.platform.name})
         now = context.clock.now()
     by_id = {image.id: image.tags.get(names.TAG_IMAGE_NAME, image.id) for image in found}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hcluster.cli.complete import VARIABLE
 from hcluster.cli.config import CliState, Output, resolve
 from hcluster.cli.failures import tell
 from hcluster.cli.lazy import Entry, LazyGroup
+from hcluster.errors import UsageError
 
 _CLUSTERS = "Clusters"
 _REACH = "Reach into a cluster"
@@ -160,7 +162,7 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = typer.main.get_command(app).main(list(arguments), prog_name="hcluster", standalone_mode=False)
     except typer.TyperException as cause:
-        _show(cause)
+        _show(cause, as_json=("--output", "json") in pairwise(arguments) or "--output=json" in arguments)
         return cause.exit_code
     except typer.Abort:
         typer.echo("Nothing was done.", err=True)
@@ -170,13 +172,17 @@ def run(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _show(cause: typer.TyperException) -> None:
-    """Wrong usage is shown with the usage line, by the exception itself."""
-    show = getattr(cause, "show", None)
-    if show:
-        show()
-    else:
-        typer.echo(f"error: {cause.format_message()}", err=True)
+def _show(cause: typer.TyperException, *, as_json: bool) -> None:
+    """Wrong usage is told as all errors are, below the usage line; a group without a command shows its help."""
+    context = getattr(cause, "ctx", None)
+    message = cause.format_message()
+    if context is None or message == context.get_help():
+        typer.echo(message, err=True)
+        return
+    if not as_json:
+        typer.echo(context.get_usage(), err=True)
+    plain = " ".join(message.split()).rstrip(".")
+    tell(UsageError(plain[:1].lower() + plain[1:], hint=f"`{context.command_path} --help`"), as_json=as_json)
 
 
 def main() -> None:

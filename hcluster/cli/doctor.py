@@ -31,7 +31,7 @@ def doctor(
     from hcluster.flows import doctor as flows_doctor
     from hcluster.spec.load import load_cluster
 
-    with flow(ctx) as context:
+    with flow(ctx, "checking") as context:
         spec = load_cluster(file, context.platform) if file else None
         findings = flows_doctor.doctor(context, spec, installed=shutil.which)
     render.emit(state_of(ctx), findings, render.findings_table(findings))

@@ -45,7 +45,7 @@ def events(
     state = state_of(ctx)
     if follow and state.output == "json":
         raise UsageError("--follow writes lines as things happen, no JSON", hint="leave out one of the two")
-    with flow(ctx) as context:
+    with flow(ctx, "asking what happened") as context:
         begin = context.clock.now() - _age(since) if since else 0.0
         found = timeline.events(context, name, since=begin, limit=limit)
     if not follow:

@@ -26,12 +26,15 @@ def state_of(ctx: typer.Context) -> CliState:
 
 
 @contextmanager
-def flow(ctx: typer.Context) -> Iterator[Context]:
-    """The flows' context, with progress on stderr while the block lasts."""
+def flow(ctx: typer.Context, asking: str = "") -> Iterator[Context]:
+    """The flows' context, with progress on stderr while the block lasts.
+
+    ``asking``: what a block without steps asks for, such as ``clusters``; shown where that takes long.
+    """
     from hcluster.cli import wire
 
     context = wire.context(state_of(ctx))
-    with reporter() as report:
+    with reporter(asking=asking) as report:
         yield replace(context, report=report, command=ctx.command_path)
 
 

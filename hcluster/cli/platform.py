@@ -60,7 +60,7 @@ def status(ctx: typer.Context) -> None:
     """
     from hcluster.flows import platform as flows_platform
 
-    with flow(ctx) as context:
+    with flow(ctx, "asking for the platform") as context:
         found = flows_platform.status(context)
     render.emit(state_of(ctx), found, render.facts_text(found))
 
@@ -88,7 +88,7 @@ def down(
     from hcluster.flows import platform as flows_platform
 
     def question() -> str:
-        with flow(ctx) as context:
+        with flow(ctx, "asking for the platform") as context:
             try:
                 return end_platform(flows_platform.status(context), delete_data=delete_data)
             except NotFoundError:

@@ -50,7 +50,7 @@ def policies(
         return
     platform = load_platform(platform_file(state))
     if not account:
-        with flow(ctx) as context:
+        with flow(ctx, "asking for the account") as context:
             account = context.compute.caller()[0]
     scope = callers.Scope(
         platform=platform.name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -17,21 +18,25 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
+SILENT_SECONDS = 1.0
+"""How long nothing needs to be shown."""
 _BAR = 20
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "stopped": ("-", "yellow")}
 
 
 @contextmanager
-def reporter(console: Console | None = None, *, stream: TextIO | None = None) -> Iterator[Report]:
+def reporter(console: Console | None = None, *, stream: TextIO | None = None, asking: str = "") -> Iterator[Report]:
     """Where a flow may send its progress while the block lasts; safe to call from several threads.
 
     Args:
         console: draw on this one; by default on stderr, and rich is only loaded when that is a terminal.
         stream: where plain lines go otherwise; stderr by default.
+        asking: what is asked for, of a block that prints nothing and has no steps: shown on a terminal when the answer
+            takes longer than a second, and wiped out again.
     """
     stream = stream or sys.stderr
-    if console is None and not stream.isatty():
+    if console is None and (not stream.isatty() or os.environ.get("TERM") == "dumb"):
         yield Lines(stream)
         return
     if console is None:
@@ -41,7 +46,7 @@ def reporter(console: Console | None = None, *, stream: TextIO | None = None) ->
     if not console.is_terminal:
         yield Lines(stream)
         return
-    with live(console) as report:
+    with live(console, asking) as report:
         yield report
 
 
@@ -77,16 +82,19 @@ class _Step:
 
 
 @contextmanager
-def live(console: Console) -> Iterator[Report]:
+def live(console: Console, asking: str = "") -> Iterator[Report]:
     """The display on a terminal: one line a step, with a bar where it counts, and its seconds."""
     from rich.live import Live
     from rich.text import Text
 
     steps: dict[str, _Step] = {}
     lock = threading.Lock()
+    question = _Step(Progress("", asking), time.monotonic())
 
     def draw() -> Text:
         with lock:
+            if not steps and asking and time.monotonic() - question.began > SILENT_SECONDS:
+                return _line(question, time.monotonic())
             lines = [_line(step, time.monotonic()) for step in steps.values()]
         return Text("\n").join(lines)
 
@@ -97,11 +105,13 @@ def live(console: Console) -> Iterator[Report]:
             step.progress = progress
             step.ended = 0.0 if progress.state == "running" else now
 
-    with Live(get_renderable=draw, console=console, refresh_per_second=8, vertical_overflow="visible"):
+    with Live(get_renderable=draw, console=console, refresh_per_second=8, vertical_overflow="visible") as display:
         try:
             yield report
         finally:
             _stop(steps, lock)
+            # What was only asked leaves no trace.
+            display.transient = not steps
 
 
 def _stop(steps: dict[str, _Step], lock: threading.Lock) -> None:

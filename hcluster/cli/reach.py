@@ -108,7 +108,7 @@ def ssh(
     """
     from hcluster.flows import reach
 
-    with flow(ctx) as context:
+    with flow(ctx, "looking for the node") as context:
         node = reach.targets(context, name, instance=instance)[0] if instance else reach.master(context, name)
         remote = context.connector.connect(node, name)
     try:
@@ -144,7 +144,7 @@ def logs(
     """
     from hcluster.flows import logs as flows_logs
 
-    with flow(ctx) as context:
+    with flow(ctx, "asking for the log") as context:
         text = flows_logs.logs(context, name, node, unit, lines)
     value = {"cluster": name, "node": node, "unit": unit, "lines": text.splitlines()}
     render.emit(state_of(ctx), value, text)

@@ -14,6 +14,7 @@ from hcluster.flows import platform as flows_platform
 from hcluster.flows import up as flows_up
 from hcluster.model import names
 from hcluster.testing import NodeScript
+from tests.unit.cli_output import demand_error
 from tests.unit.cli_world import EXAMPLES, FLIGHTS, Cli
 
 
@@ -121,7 +122,14 @@ def test_a_wrong_spec_is_wrong_usage_with_every_finding(cli: Cli, tmp_path: Path
 )
 def test_wrong_usage_ends_with_2_and_says_so_on_stderr(cli: Cli, arguments: tuple[str, ...]) -> None:
     assert cli(*arguments) == 2
-    assert "Usage: hcluster" in cli.out + cli.err
+    assert cli.err.startswith("Usage: hcluster")
+    assert cli.out == ""
+    if arguments:
+        assert "\nerror: " in cli.err
+        assert "[usage]\nhint: `hcluster" in cli.err
+        assert cli(*arguments, "--output", "json") == 2
+        assert demand_error(cli.err)["reference"] == "usage"
+        assert cli.err.count("\n") == 1
 
 
 def test_doctor_lists_every_check_with_its_cure_and_fails_when_one_does(cli: Cli) -> None:

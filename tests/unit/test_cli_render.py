@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from hcluster.cli import failures, render
+from hcluster.cli import progress as display
 from hcluster.cli.progress import Lines, reporter
 from hcluster.errors import (
     CapacityError,
@@ -136,6 +137,31 @@ def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
         report(Progress("a", "step"))
     assert "step" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+def test_what_takes_long_without_steps_is_shown_and_wiped_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "SILENT_SECONDS", -1.0)
+    screen = Terminal()
+    console = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    with reporter(console, asking="asking for the clusters"):
+        pass
+    assert "asking for the clusters  0s" in screen.getvalue()
+    assert screen.getvalue().endswith("\x1b[2K"), "the line is erased"
+    with reporter(console, asking="asking for more") as report:
+        report(Progress("a", "a step", state="ok"))
+    assert "asking for more" not in screen.getvalue()
+
+
+def test_a_terminal_that_cannot_draw_gets_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with reporter() as report:
+        report(Progress("a", "step", state="ok"))
+    told = capsys.readouterr().err
+    assert told.endswith(" step\n")
+    assert "\x1b" not in told
 
 
 def test_a_terminal_keeps_one_line_a_step_with_its_end() -> None:

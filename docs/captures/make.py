@@ -1,0 +1,179 @@
+"""Take the captures of this folder anew, on a platform that is up: ``python docs/captures/make.py``.
+
+HCLUSTER_PLATFORM, HCLUSTER_TEAM and HCLUSTER_STATE say which one; a cluster `flights` is started and ended. Every
+command runs on a terminal of its own, as for people, and README.md and the drawings hold what it showed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import select
+import shlex
+import signal
+import struct
+import sys
+import tempfile
+import termios
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+from screen import Screen
+
+HERE = Path(__file__).resolve().parent
+HCLUSTER = Path(sys.executable).parent / "hcluster"
+WIDTH, HEIGHT = 110, 50
+HEAD = """\
+# What it looks like
+
+<!-- Taken by docs/captures/make.py on a terminal; changes belong there. -->
+
+Ids, addresses, times and prices are those of the local cloud on which these captures were taken.
+"""
+
+
+@dataclass(frozen=True)
+class Capture:
+    """One command, and what is typed into it."""
+
+    title: str
+    words: str
+    """After ``hcluster``."""
+    typed: tuple[tuple[str, str], ...] = ()
+    """(what the screen ends with, what is typed then), in order."""
+    drawn: str = ""
+    """Name of the drawing to be made of it, too."""
+    frame: str = ""
+    """A pattern: the drawing shows the last screen on which it was found, not the end."""
+    timeout: float = 900
+    codes: tuple[int, ...] = (0,)
+    hidden: bool = False
+    """It only has to happen."""
+
+
+CAPTURES = (
+    Capture("The commands", "--help", drawn="help"),
+    Capture("Is everything there?", "doctor", drawn="doctor", codes=(0, 1)),
+    Capture(
+        "A first cluster from a few questions",
+        "spec init flights.yaml",
+        typed=(
+            ("cluster: ", "flights"),
+            ("]: ", ""),
+            ("]: ", "someday"),
+            ("]: ", "8h"),
+            ("]: ", ""),
+            ("]: ", ""),
+            ("]: ", ""),
+            ("]: ", ""),
+        ),
+    ),
+    Capture("What would happen", "up flights.yaml --plan"),
+    Capture("Starting it", "up flights.yaml", drawn="up", frame=r"\d/3"),
+    Capture("What runs", "list"),
+    Capture("One cluster, by the beginning of its name", "show fli", drawn="show"),
+    Capture("Where the time went", "show flights --timings"),
+    Capture("A command on every node", "exec flights -- uptime -p"),
+    Capture("The same, folded", "exec flights --fold -- cat /etc/debian_version"),
+    Capture("A job", "job run flights --jar examples --class pi -- 2 10"),
+    Capture("What ran", "job list flights --all"),
+    Capture("SQL", 'sql flights "show databases"'),
+    Capture("What happened to it", "events flights"),
+    Capture("A name that is nearly right", "show flihgts", codes=(1,)),
+    Capture("A spec that is wrong", "spec validate wrong.yaml", codes=(2,)),
+    Capture("Ending it", "down fli", typed=(("[y/N] ", "y"),)),
+)
+
+
+@dataclass
+class Taken:
+    """What a command showed."""
+
+    screen: Screen
+    frame: Screen | None = None
+    code: int = 0
+    seconds: float = field(default_factory=time.monotonic)
+
+
+def take(capture: Capture, folder: Path) -> Taken:
+    """Run a command on a terminal to its end."""
+    process, terminal = pty.fork()
+    if process == 0:
+        os.chdir(folder)
+        environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(WIDTH)}
+        environment.pop("NO_COLOR", None)
+        os.execve(HCLUSTER, ["hcluster", *shlex.split(capture.words)], environment)  # noqa: S606 - it becomes the command
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
+    taken, left = Taken(Screen(WIDTH)), list(capture.typed)
+    deadline = time.monotonic() + capture.timeout
+    while True:
+        if time.monotonic() > deadline:
+            os.kill(process, signal.SIGINT)
+            deadline = float("inf")
+        ready, _, _ = select.select([terminal], [], [], 1.0)
+        if not ready:
+            continue
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            # Linux says so when the last process on the other side is gone.
+            break
+        if not piece:
+            break
+        taken.screen.feed(piece.decode(errors="replace"))
+        shown = taken.screen.text()
+        if capture.frame and re.search(capture.frame, shown):
+            taken.frame = Screen(WIDTH)
+            taken.frame.feed(taken.screen.coloured().replace("\n", "\r\n"))
+        if left and taken.screen.lines[taken.screen.row] and _line(taken.screen).endswith(left[0][0]):
+            os.write(terminal, f"{left.pop(0)[1]}\n".encode())
+    taken.code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    taken.seconds = time.monotonic() - taken.seconds
+    return taken
+
+
+def _line(screen: Screen) -> str:
+    return "".join(letter for letter, _ in screen.lines[screen.row])
+
+
+def draw(name: str, words: str, screen: Screen) -> None:
+    """One screen as an SVG, without fonts from anywhere else."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(Text.from_ansi(screen.coloured()))
+    text = console.export_svg(title=f"hcluster {words}", unique_id=name)
+    plain = re.sub(r"@font-face \{.*?\}\s*", "", text, flags=re.DOTALL).replace("Fira Code, ", "")
+    (HERE / f"{name}.svg").write_text(re.sub(r"[ \t]+$", "", plain, flags=re.MULTILINE), encoding="utf-8")
+
+
+def main() -> int:
+    """Take all of them."""
+    parts = [HEAD]
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "wrong.yaml").write_text("name: Flights\nteam: analytcs\ncore: {cuont: 3}\nlifetime: soon\n")
+        for capture in CAPTURES:
+            taken = take(capture, Path(folder))
+            print(f"{taken.seconds:6.1f} s  code {taken.code}  hcluster {capture.words}", flush=True)
+            if taken.code not in capture.codes:
+                wrong += 1
+                print(taken.screen.text(), flush=True)
+            if capture.hidden:
+                continue
+            shown = [f"$ hcluster {capture.words}", taken.screen.text()]
+            parts += [f"## {capture.title}", "", "```console", *shown, "```", ""]
+            if capture.drawn:
+                draw(capture.drawn, capture.words, taken.frame or taken.screen)
+                parts[-1:] = ["", f"![{capture.title}]({capture.drawn}.svg)", ""]
+    if not wrong:
+        (HERE / "README.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    return min(wrong, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
