@@ -277,3 +277,57 @@ def test_a_smoke_test_that_fails_is_named_with_its_output(tmp_path: Path) -> Non
 
 def test_no_smoke_tests_is_fine(tmp_path: Path) -> None:
     assert health.smoke(tmp_path / "none") == {}
+
+
+def test_a_ready_node_notes_when_it_booted_and_the_platforms_tests_come_after_its_daemons(
+    monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    """Its tests ask its own daemons; those of all others run while daemons start and masters take workers in."""
+    orders = {}
+    for role in ("core", "platform"):
+        value, objects = user_data(role=role)
+        assert run(monkeypatch, paths, value, objects) == 0
+        marks = cast("dict[str, float]", objects.checkins["ready"]["marks"])
+        assert marks["boot"] < marks["identity"]
+        orders[role] = [name for name in marks if name in ("smoke", "health", "joining", "smoke-rest", "ready")]
+        assert {"started", "daemons", "joined", "smoke"} <= set(objects.checkins["ready"])
+    assert orders["core"] == ["smoke", "health", "joining", "smoke-rest", "ready"]
+    assert orders["platform"] == ["health", "smoke", "ready"]
+
+
+def test_a_worker_that_no_master_takes_in_is_not_ready(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    monkeypatch.setattr(program, "HEALTH_SECONDS", 0.0)
+    join = {"name": "yarn", "unit": "hadoop-nodemanager.service", "url": "http://127.0.0.1:1/", "text": "RUNNING"}
+    (paths.etc / "joins.json").write_text(json.dumps([join]))
+    value, objects = user_data()
+    assert run(monkeypatch, paths, value, objects) == REPORTED
+    assert "ready" not in objects.checkins
+    assert objects.checkins["failed"]["step"] == "joining"
+    assert "yarn" in str(objects.checkins["failed"]["message"])
+
+
+def test_a_failing_smoke_test_fails_the_node_beside_its_daemons(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    test = paths.etc / "smoke.d/s3a"
+    test.write_text("#!/bin/sh\necho no bucket\nexit 1\n")
+    test.chmod(0o755)
+    value, objects = user_data()
+    assert run(monkeypatch, paths, value, objects) == REPORTED
+    assert "s3a" in str(objects.checkins["failed"]["message"])
+    assert "ready" not in objects.checkins
+
+
+def test_puppet_loads_what_the_image_has_compiled_when_it_has(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = []
+
+    def puppet(command: list[str], **options: object) -> subprocess.CompletedProcess[bytes]:
+        told.append(cast("dict[str, str]", options["env"]).get("RUBYOPT", ""))
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.delenv("RUBYOPT", raising=False)
+    monkeypatch.setattr(release.subprocess, "run", puppet)
+    monkeypatch.setattr(release, "RUBY_CACHE", tmp_path / "ruby-cache.rb")
+    release.apply(tmp_path, "core", tmp_path / "log")
+    (tmp_path / "ruby-cache.rb").touch()
+    release.apply(tmp_path, "core", tmp_path / "log")
+    assert told[0] == ""
+    assert told[1].endswith(f" -r{tmp_path}/ruby-cache.rb")
