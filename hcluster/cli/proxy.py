@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 from contextlib import ExitStack
@@ -70,10 +71,14 @@ def proxy(
             if one.name in page
         }
         render.emit(state_of(ctx), value(name, socks.port, known, forwards), text(name, socks.port, known, forwards))
+        # Whoever runs it in the background ends it so, and it is as good an end as Ctrl-C.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             serve(gate)
         except KeyboardInterrupt:
             print("closed", file=sys.stderr)
+        finally:
+            signal.signal(signal.SIGTERM, before)
 
 
 def serve(gate: Gate, over: threading.Event | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import paramiko
 
 from hcluster.errors import HostKeyError, UnreachableError
-from hcluster.remote import hostkeys
+from hcluster.remote import hostkeys, pulse
 
 KEEPALIVE_SECONDS = 15
 _DEAD_PEER_MILLISECONDS = 30_000
@@ -76,7 +76,7 @@ def open_transport(
         transport.close()
         sock.close()
         raise
-    transport.set_keepalive(KEEPALIVE_SECONDS)
+    pulse.keep(transport)
     return transport
 
 

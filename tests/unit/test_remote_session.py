@@ -131,6 +131,21 @@ def test_a_command_that_sshd_does_not_start_ends_at_its_deadline(tmp_path: Path)
         assert time.monotonic() - began < 20, "the server is mute for 30 s"
 
 
+def test_a_node_that_hangs_ends_the_session_though_its_network_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hcluster.remote.pulse.EVERY_SECONDS", 0.05)
+    with SshServer(tmp_path) as server, connector(server).connect(NODE, "c") as session:
+        assert session.run(["sleep", "1"])[0] == 0, "a command may be silent for as long as it likes"
+        server.mute_at = "exec"
+        monkeypatch.setattr("hcluster.remote.pulse.DEAD_SECONDS", 0.5)
+        began = time.monotonic()
+        with pytest.raises(UnreachableError, match="connection to i-1 of c ended"):
+            session.run(["true"], timeout=600)
+        assert time.monotonic() - began < 20, "the server is mute for 30 s"
+        assert not session.alive()
+
+
 def test_closing_a_session_ends_the_command_that_another_thread_runs(tmp_path: Path) -> None:
     with SshServer(tmp_path) as server:
         session = connector(server).connect(NODE, "c")
