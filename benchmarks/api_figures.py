@@ -80,14 +80,15 @@ class Served:
     def __init__(self, pid: int, said: dict[str, Any]) -> None:
         self.pid = pid
         self.image = str(said["image"])
-        self._keys = said["keys"]
+        self.keys: tuple[str, str] = (said["keys"][0], said["keys"][1])
         self._port = int(said["port"])
+        self.url = f"http://127.0.0.1:{self._port}"
         self.ec2: Any = boto3.client(
             "ec2",
-            endpoint_url=f"http://127.0.0.1:{self._port}",
+            endpoint_url=self.url,
             region_name=REGION,
-            aws_access_key_id=self._keys[0],
-            aws_secret_access_key=self._keys[1],
+            aws_access_key_id=self.keys[0],
+            aws_secret_access_key=self.keys[1],
             config=Config(retries={"max_attempts": 0}, read_timeout=300),
         )
 
@@ -97,7 +98,7 @@ class Served:
         url = f"http://127.0.0.1:{self._port}/"
         kind = "application/x-www-form-urlencoded; charset=utf-8"
         request = botocore.awsrequest.AWSRequest("POST", url, data=body, headers={"Content-Type": kind})
-        credentials = botocore.credentials.Credentials(*self._keys)
+        credentials = botocore.credentials.Credentials(*self.keys)
         botocore.auth.SigV4Auth(credentials, "ec2", REGION).add_auth(request)
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=300)
         try:

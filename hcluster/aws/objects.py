@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig, create_transfer_manager
 from botocore.exceptions import ClientError
 
 from hcluster.aws.codes import code_of, message_of, retries_of
@@ -134,6 +133,9 @@ class S3ObjectStore:
         """Upload a file of any size. Raises NotFoundError when there is no such file or bucket."""
         if not Path(path).is_file():
             raise NotFoundError(f"no file {path} to upload to s3://{self.bucket}/{key}")
+        # It brings all of boto3 along, which nothing else here needs.
+        from boto3.s3.transfer import TransferConfig, create_transfer_manager
+
         manager = create_transfer_manager(self._s3(), TransferConfig(max_concurrency=8))
         with self._session.call(f"uploading {path} to s3://{self.bucket}/{key}"), manager:
             manager.upload(path, self.bucket, key).result()

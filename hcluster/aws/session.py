@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
 from hcluster.aws.codes import Whose, translate
+from hcluster.aws.models import ServiceModels
 from hcluster.errors import CredentialsError
 
 CONNECT_SECONDS = 5
@@ -150,6 +151,8 @@ class AwsSession:
             session.set_config_variable("profile", self._profile)
         with translate("reading the profile", whose):
             session.get_scoped_config()
+            if not session.get_config_variable("data_path"):
+                session.register_component("data_loader", ServiceModels())
             resolver = session.get_component("credential_provider")
             if self._directory:
                 # A folder of one's own is complete in itself: never ask the metadata service of the caller's machine.

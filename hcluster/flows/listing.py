@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from hcluster.errors import NotFoundError
 from hcluster.flows.context import Context
@@ -19,13 +20,21 @@ from hcluster.plan.state import cluster_state
 def clusters(ctx: Context) -> list[ClusterView]:
     """All clusters of the platform by name, also those that are claimed and have no nodes.
 
-    One listing of instances, then a few calls a cluster; none that grows with the nodes but listings.
+    One listing of instances, two calls a cluster; none that grows with the nodes but listings.
     """
     found: dict[str, list[Instance]] = {}
-    for node in ctx.compute.instances(platform_tag(ctx)):
-        found.setdefault(node.tags.get(names.TAG_CLUSTER, ""), []).append(node)
-    wanted = sorted((set(found) | set(claimed(ctx.store))) - {"", names.PLATFORM_CLUSTER})
-    return gather([lambda name=name: _view(ctx, name, found.get(name, [])) for name in wanted])  # type: ignore[misc]
+    held: dict[str, Claim] = {}
+
+    def read_instances() -> None:
+        for node in ctx.compute.instances(platform_tag(ctx)):
+            found.setdefault(node.tags.get(names.TAG_CLUSTER, ""), []).append(node)
+
+    gather([read_instances, lambda: held.update(claimed(ctx.store))])
+    wanted = sorted((set(found) | set(held)) - {"", names.PLATFORM_CLUSTER})
+    # What has no node has no check-in that would be shown.
+    with_nodes = [name for name in wanted if name in found]
+    checkins = dict(zip(with_nodes, gather([partial(ctx.checkins.listed, name) for name in with_nodes]), strict=True))
+    return [assemble(name, found.get(name, []), checkins.get(name, {}), held.get(name)) for name in wanted]
 
 
 def show(ctx: Context, name: str) -> ClusterView:

@@ -132,17 +132,17 @@ def launch_id(now: float) -> str:
     return f"{datetime.fromtimestamp(now, UTC).strftime('%Y%m%dt%H%M%S')}-{secrets.token_hex(2)}"
 
 
-def claimed(store: ObjectStore) -> list[str]:
-    """Names of clusters that are claimed, with or without nodes; one call for each name that ever was.
+def claimed(store: ObjectStore) -> dict[str, Claim]:
+    """Claims of clusters by name, with or without nodes; one call for each name that ever was.
 
     A bucket that does not exist holds none.
     """
     try:
         folders = [name for name in store.folders("clusters/") if name != names.PLATFORM_CLUSTER]
     except NotFoundError:
-        return []
+        return {}
     held = gather([partial(read_claim, store, name) for name in folders])
-    return [name for name, one in zip(folders, held, strict=True) if one]
+    return {name: one[0] for name, one in zip(folders, held, strict=True) if one}
 
 
 def expired(held: Claim, now: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -13,7 +14,7 @@ import pytest
 
 from hcluster.aws.compute import AwsCompute
 from hcluster.aws.session import AwsSession
-from hcluster.errors import CredentialsError, UnreachableError
+from hcluster.errors import CloudError, CredentialsError, UnreachableError
 from hcluster.testing import ManualClock
 
 
@@ -147,3 +148,24 @@ def test_a_private_endpoint_is_reached_past_the_web_proxy(
     public.mkdir()
     session = AwsSession("mine", folder(public, "http://ec2.example.com"), "us-east-1")
     assert session.client("sts").meta.config.proxies is None
+
+
+def test_the_sdks_descriptions_are_read_whole_and_in_their_order(tmp_path: Path) -> None:
+    """Against the SDK's own loader: the quicker one may leave nothing out."""
+    from botocore.loaders import Loader
+
+    from hcluster.aws.models import ServiceModels
+
+    ours, theirs = ServiceModels(), Loader()
+    for service in ("sts", "ec2-instance-connect", "pricing"):
+        assert ours.determine_latest_version(service, "service-2") == theirs.determine_latest_version(
+            service, "service-2"
+        )
+        for kind in ("service-2", "paginators-1"):
+            found, wanted = ours.load_service_model(service, kind), theirs.load_service_model(service, kind)
+            assert json.dumps(found) == json.dumps(wanted)
+    assert set(ours.list_available_services("service-2")) >= set(theirs.list_available_services("service-2"))
+    session = AwsSession("mine", folder(tmp_path), "us-east-1")
+    assert callable(session.client("sts").get_caller_identity)
+    with pytest.raises(CloudError, match="nosuch"):
+        session.client("nosuch")
