@@ -157,7 +157,7 @@ def _surely(ctx: typer.Context, name: str, *, yes: bool) -> str:
 
     def question() -> str:
         nonlocal found
-        with flow(ctx) as context:
+        with flow(ctx, "asking for the cluster") as context:
             try:
                 view = listing.show(context, name)
             except NotFoundError as cause:
@@ -181,23 +181,38 @@ def list_clusters(ctx: typer.Context) -> None:
     """
     from hcluster.flows import listing
 
-    with flow(ctx) as context:
+    with flow(ctx, "asking for the clusters") as context:
         views = listing.clusters(context)
     values = [render.cluster_value(view) for view in views]
     render.emit(state_of(ctx), values, render.clusters_table(views, moment(context)))
 
 
-def show(ctx: typer.Context, name: str = NAME) -> None:
+def show(
+    ctx: typer.Context,
+    name: str = NAME,
+    timings: bool = typer.Option(False, "--timings", help="How long each phase of the launch took, instead."),
+) -> None:
     """Show one cluster and its nodes.
+
+    With --timings it shows how the launch came up: the slowest node of each group, phase by phase.
 
     \b
     Examples:
       hcluster show flights
+      hcluster show flights --timings
       hcluster show flights --output json
     """
     from hcluster.flows import listing
 
-    with flow(ctx) as context:
+    if timings:
+        from hcluster.cli.timings import timings_text
+        from hcluster.flows import timings as flows_timings
+
+        with flow(ctx, "reading what the nodes noted") as context:
+            found = flows_timings.timings(context, name)
+        render.emit(state_of(ctx), found, timings_text(found))
+        return
+    with flow(ctx, "asking for the cluster") as context:
         view = listing.show(context, name)
     render.emit(state_of(ctx), render.cluster_value(view), render.cluster_text(view, moment(context)))
 
@@ -214,6 +229,6 @@ def nodes(ctx: typer.Context, name: str = NAME) -> None:
     """
     from hcluster.flows import listing
 
-    with flow(ctx) as context:
+    with flow(ctx, "asking for the nodes") as context:
         found = listing.nodes(context, name)
     render.emit(state_of(ctx), found, render.nodes_table(found, moment(context)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
 from hcluster.cli import render
@@ -62,7 +65,25 @@ def status(ctx: typer.Context) -> None:
 
     with flow(ctx, "asking for the platform") as context:
         found = flows_platform.status(context)
-    render.emit(state_of(ctx), found, render.facts_text(found))
+    render.emit(state_of(ctx), found, render.facts_text(_facts(found)))
+
+
+def _facts(found: Mapping[str, Any]) -> dict[str, str]:
+    """What people want to know of it; JSON has all ids."""
+    node, dump, volume = found["node"], found["dump"], found["metastore_volume"]
+    last = f"{dump['at']}, {dump['age']} s ago" if dump else "none"
+    return {
+        "platform": found["name"],
+        "bucket": found["bucket"],
+        "region": found["region"],
+        "network": f"{found['vpc']} ({', '.join(found['network'])}), {len(found['subnets'])} subnets",
+        "teams": ", ".join(sorted(team for team in found["groups"] if team != "platform")),
+        "metastore": found["metastore_uri"] + (" (of your own)" if found["metastore_external"] else ""),
+        "node": f"{node['instance']}, {node['state']}, {node['phase'] or 'not heard of'}" if node else "none",
+        **({"volume": volume} if volume else {}),
+        **({} if found["metastore_external"] else {"last dump": last}),
+        "clusters": f"{found['clusters']} with {found['nodes']} nodes" if found["clusters"] else "none",
+    }
 
 
 @app.command()

@@ -177,11 +177,17 @@ def nodes_table(nodes: Sequence[NodeView], now: datetime) -> str:
 
 
 def findings_table(findings: Sequence[Finding]) -> str:
-    """What doctor found, the cure below each check that failed."""
+    """What doctor found, the cure below each check that failed; what failed for the same reason is said once."""
     width = max((len(one.check) for one in findings), default=0)
     marks = len("warning") if any(one.ok and one.warning for one in findings) else len("failed")
     lines = []
+    said: dict[str, str] = {}
     for one in findings:
+        if not one.ok and said.setdefault(one.message, one.check) != one.check:
+            lines.append(
+                f"{_coloured('failed'.ljust(marks))}{_GAP}{one.check.ljust(width)}{_GAP}as {said[one.message]}"
+            )
+            continue
         word = "failed" if not one.ok else "warning" if one.warning else "ok"
         lines.append(f"{_coloured(word.ljust(marks))}{_GAP}{one.check.ljust(width)}{_GAP}{clean(one.message)}")
         if one.cure and word != "ok":

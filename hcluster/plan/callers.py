@@ -19,8 +19,22 @@ from hcluster.plan.access import partition
 Group = Literal["reader", "operator", "admin", "baker", "publisher"]
 
 VERBS: Mapping[Group, tuple[str, ...]] = {
-    "reader": ("list", "show", "nodes", "doctor", "platform status", "ami list"),
-    "operator": ("up", "down", "exec", "ssh", "sql", "job", "logs", "data", "and what a reader may"),
+    "reader": ("list", "show", "nodes", "events", "doctor", "platform status", "ami list"),
+    "operator": (
+        "up",
+        "wait",
+        "resize",
+        "down",
+        "exec",
+        "cp",
+        "proxy",
+        "ssh",
+        "sql",
+        "job",
+        "logs",
+        "data",
+        "and what a reader may",
+    ),
     "admin": ("platform up", "platform down", "and what an operator may"),
     "baker": ("ami bake", "ami list"),
     "publisher": ("puppet publish",),

@@ -9,6 +9,7 @@ import pytest
 
 from hcluster.cli.app import run
 from hcluster.plan import callers
+from tests.unit.test_cli_outputs import commands
 
 PLATFORM = str(Path(__file__).parents[2] / "examples" / "platform.yaml")
 
@@ -32,3 +33,13 @@ def test_a_policy_is_printed_as_iam_takes_it_and_needs_no_credentials(capsys: py
 def test_all_of_them_at_once_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--platform", PLATFORM, "--output", "json", "policies", "--account", "123456789012"]) == 0
     assert set(json.loads(capsys.readouterr().out)) == set(callers.VERBS)
+
+
+OF_THIS_MACHINE = {"local", "spec", "completion", "version", "policies", "ami dist", "ami lock"}
+"""Commands that ask nothing of a platform."""
+
+
+def test_every_command_is_somebodys_right() -> None:
+    verbs = {verb for group in callers.VERBS.values() for verb in group}
+    missing = {command for command in commands() if not {command, command.split()[0]} & (verbs | OF_THIS_MACHINE)}
+    assert missing == set(), "name them in plan/callers.py, with the rights that they need"

@@ -83,6 +83,16 @@ def test_the_cure_stands_below_a_failed_check_only() -> None:
     ]
 
 
+def test_what_fails_for_one_reason_is_explained_once() -> None:
+    findings = [Finding(check, ok=False, message="no credentials", cure="log in") for check in ("who", "bucket", "net")]
+    assert render.findings_table(findings).splitlines() == [
+        "failed  who     no credentials",
+        "                log in",
+        "failed  bucket  as who",
+        "failed  net     as who",
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
