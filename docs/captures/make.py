@@ -170,8 +170,7 @@ def main() -> int:
             if capture.drawn:
                 draw(capture.drawn, capture.words, taken.frame or taken.screen)
                 parts[-1:] = ["", f"![{capture.title}]({capture.drawn}.svg)", ""]
-    if not wrong:
-        (HERE / "README.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+    (HERE / "README.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
     return min(wrong, 1)
 
 
