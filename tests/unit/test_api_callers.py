@@ -27,7 +27,7 @@ from hcluster.aws.objects import S3ObjectStore
 from hcluster.aws.prices import AwsPrices
 from hcluster.aws.session import AwsSession
 from hcluster.errors import DeniedError, HclusterError
-from hcluster.flows import data, doctor, listing, logs, platform, up
+from hcluster.flows import data, doctor, forecast, listing, logs, platform, resize, timeline, up, wait
 from hcluster.flows import down as down_flow
 from hcluster.flows.context import Context
 from hcluster.flows.waiting import platform_tag
@@ -264,7 +264,11 @@ def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_
     assert platform.status(reader)["node"]
 
     # A cluster lives on it.
-    view = up.up(operator, SPEC, timeout=60)
+    planned = forecast.forecast_up(reader, SPEC)
+    assert planned.cost.unknown == ()
+    assert planned.expected.seconds is None
+    up.up(operator, SPEC, wait=False)
+    view = wait.until_ready(operator, "flights", timeout=60)
     assert up.up(operator, SPEC, timeout=60).launch == view.launch
     master = next(node.instance for node in view.nodes if node.group == "master")
     operator.compute.push_ssh_key(master.id, "admin", _KEY)
@@ -274,6 +278,10 @@ def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_
     assert sum(len(piece) for piece in data.cat(operator, "data/file")) == 9 << 20
     assert [one.name for one in listing.clusters(reader)] == ["flights"]
     assert listing.show(reader, "flights").state == "ready"
+    assert resize.resized(reader, "flights", {"core": 2}).core.count == 2
+    assert forecast.forecast_up(reader, SPEC.model_copy(update={"name": "other"})).expected.runs == 1
+    assert forecast.forecast_down(reader, "flights").cost.unknown == ()
+    assert {"launch", "launched", "joined", "ready"} == {one.kind for one in timeline.events(reader, "flights")}
     findings = {one.check: one for one in doctor.doctor(reader, SPEC)}
     wrong = [one for one in findings.values() if not one.ok and one.check not in ("metastore", "local packages")]
     assert not wrong
@@ -296,6 +304,7 @@ def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_
     changed = changed.model_copy(update={"tags": {"cost-centre": "42"}})
     up.up(operator, changed, timeout=60)
     down_flow.down(operator, "flights")
+    assert [one.kind for one in timeline.events(reader, "flights")][-1] == "down"
     platform.down(admin, delete_data=False)
     platform.up(admin, timeout=60)
     platform.down(admin, delete_data=True)
