@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 
 from hcluster.errors import IntegrityError, NotFoundError
 from hcluster.flows.context import Context
@@ -23,7 +23,9 @@ def timings(ctx: Context, name: str) -> Timings:
         NotFoundError: there is no such cluster.
     """
     view = show(ctx, name)
-    began = view.created or min((node.instance.launched for node in view.nodes), default=datetime.now(UTC))
+    began = view.created or min(node.instance.launched for node in view.nodes)
+    # As it is printed, so that seconds since then are the same to programs that read both.
+    began = began.replace(microsecond=0)
     first = _first_ready(ctx, view)
 
     def timed(node: NodeView) -> NodeTimings:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import up, up_calls
 from benchmarks.localcloud import Row, cost, family
 
 ROOT = Path(__file__).parents[2]
@@ -56,3 +57,59 @@ def test_a_process_costs_what_it_and_its_children_hold() -> None:
         assert cost([2**22 + 1]) == (0, 0)
     finally:
         child.communicate()
+
+
+def test_up_makes_the_same_calls_for_three_nodes_and_for_ten_but_for_listings() -> None:
+    few, many = (
+        {name: n for name, n in found.items() if name not in up_calls.LISTINGS} for found in up_calls.calls(3, 10)
+    )
+    assert few == many
+    # A fleet and a template for each of two groups, and a write of the launch's row once.
+    assert few["CreateFleet"] == few["CreateLaunchTemplate"] == 2
+    assert sum(few.values()) < 40
+
+
+TIMINGS = {
+    "nodes": [
+        {"ready": 20.0, "origin": "2026-01-10T12:00:00Z", "phases": []},
+        {
+            "ready": 30.0,
+            "origin": "2026-01-10T12:00:00Z",
+            "phases": [
+                {"name": "launch", "begin": 0.0, "end": 4.0},
+                {"name": "puppet", "begin": 4.0, "end": 10.0},
+                {"name": "daemons", "begin": 10.0, "end": 30.0},
+            ],
+        },
+    ]
+}
+ZERO = up.began_at("2026-01-10T12:00:00Z")
+
+
+def test_the_phases_of_a_launch_add_up_to_what_was_waited_for() -> None:
+    found = up.launch_phases(ZERO - 1, ZERO + 31, ZERO + 50, (ZERO + 36, ZERO + 49), TIMINGS)
+    assert found == {
+        "launch": 5.0,
+        "puppet": 6.0,
+        "daemons": 20.0,
+        "noticing": 1.0,
+        "submission": 5.0,
+        "job": 13.0,
+        "result": 1.0,
+    }
+    assert sum(found.values()) == 51.0
+
+
+def test_the_floor_is_told_by_what_the_master_printed() -> None:
+    output = f"SUBMIT {ZERO + 11.5}\nSubmitted application application_1_0002\nEND {ZERO + 30.25}\n"
+    found = up.floor_phases(ZERO, output, (ZERO + 14, ZERO + 30))
+    assert found == {"daemons": 11.5, "submission": 2.5, "job": 16.0, "result": 0.25}
+
+
+def test_the_table_names_what_stands_between_the_median_run_and_the_aim() -> None:
+    floor = {"daemons": 10.0, "job": 10.0}
+    runs = [up.Run({"puppet": extra, "daemons": 12.0, "job": 10.0}, floor) for extra in (10.0, 18.0, 3.0)]
+    text = up.table(runs)
+    assert "between the run of ratio 1.60 and 1.25: 7.0 s" in text
+    assert text.splitlines()[-2].split() == ["puppet", "10.0"]
+    assert text.splitlines()[-1].split() == ["daemons", "2.0"]
