@@ -59,15 +59,6 @@ def test_a_changed_site_is_heard_and_restarts_what_reads_it_and_nothing_else(hcl
     assert hcluster.json("up", spec(running, "conv", core=OLD, site=SITE), "--plan")["actions"] == []
 
 
-def test_a_wrong_property_is_told_with_its_reason_and_the_next_up_cures_it(hcluster: Hcluster, running: Path) -> None:
-    wrong = {"yarn-site": {"yarn.resourcemanager.scheduler.class": "no.such.Scheduler"}}
-    failed = hcluster("up", spec(running, "conv", core=OLD, site=wrong), code=1)
-    assert "not-converged" in failed.stderr
-    assert "hadoop-resourcemanager" in failed.stderr
-    hcluster("up", spec(running, "conv", core=OLD, site=SITE))
-    assert hcluster.json("show", "conv")["state"] == "ready"
-
-
 class Jobs:
     """Jobs one after the other, so that one runs at every moment."""
 
