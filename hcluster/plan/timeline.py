@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from hcluster.model import names
@@ -23,6 +23,9 @@ _CAUSES = (
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html
 """
+LISTED_WITHIN = timedelta(minutes=10)
+"""EC2's listings have an instance long before that."""
+GONE = "gone"
 _ORDER = ("launch", "change", "resize", "launched", "booted", "joined", "node failed", "replace", "lost", "ended")
 """Of what happened within the same second; all else stands behind these."""
 
@@ -113,7 +116,7 @@ def timeline(
         )
         for note in notes
     ]
-    for node in _nodes(notes, instances, checkins).values():
+    for node in _nodes(notes, instances, checkins, now - LISTED_WITHIN).values():
         events += _of_node(node, failures.get(node.id, ""), removed, now)
     return sorted(events, key=lambda event: (event.at.replace(microsecond=0), _rank(event.kind), event.at))
 
@@ -143,9 +146,13 @@ def _removed(notes: Sequence[Note]) -> dict[str, Note]:
 
 
 def _nodes(
-    notes: Sequence[Note], instances: Sequence[Instance], checkins: Mapping[str, Mapping[str, CheckIn]]
+    notes: Sequence[Note],
+    instances: Sequence[Instance],
+    checkins: Mapping[str, Mapping[str, CheckIn]],
+    forgotten: datetime,
 ) -> dict[str, _Node]:
-    """By instance; EC2 knows best, then the newest note."""
+    """By instance; EC2 knows best, then the newest note. Of what nobody else knows, and whose last check-in was before
+    ``forgotten``, EC2 has forgotten the end; what checked in after that may not be in its listing yet."""
     found: dict[str, _Node] = {}
     for note in notes:
         for one in note.detail.get("nodes") or ():
@@ -172,7 +179,7 @@ def _nodes(
         )
     for identity, phases in checkins.items():
         times = {phase: one.at for phase, one in phases.items()}
-        node = found.get(identity, _Node(identity))
+        node = found.get(identity) or _Node(identity, state=GONE if max(times.values()) < forgotten else "running")
         found[identity] = replace(node, phases={**node.phases, **times})
     return found
 
@@ -233,4 +240,5 @@ def _of_node(node: _Node, failure: str, removed: Mapping[str, Note], now: dateti
     if note:
         yield event(at, "ended", f"by `{note.kind}`", exact=bool(node.ended), note=note)
     else:
-        yield event(at, "lost", f"{node.state}: {cause(node.reason)}", exact=bool(node.ended))
+        why = "EC2 has forgotten why" if node.state == GONE else cause(node.reason)
+        yield event(at, "lost", f"{node.state}: {why}", exact=bool(node.ended))

@@ -133,11 +133,18 @@ def test_a_loss_that_a_launch_noted_is_told_from_then_on_though_ec2_still_shows_
 def test_a_node_that_failed_says_why() -> None:
     found = told([], [node("i-1")], checkins("i-1", booted=5, failed=9), {"i-1": "in step puppet: no such class"})
     assert lines(found)[1] == (9, "node failed", "i-1", "in step puppet: no such class")
-    assert lines(told([], [], checkins("i-2", failed=9))) == [(9, "node failed", "i-2", "it reported a failure")]
+    assert lines(told([], [], checkins("i-2", failed=999))) == [(999, "node failed", "i-2", "it reported a failure")]
 
 
-def test_a_node_that_only_its_check_ins_know_is_told_by_them() -> None:
-    assert lines(told([], [], checkins("i-9", booted=5, ready=9))) == [(9, "joined", "i-9", "ready")]
+def test_a_node_that_only_its_check_ins_know_is_gone_unless_it_came_just_now() -> None:
+    assert lines(told([], [], checkins("i-9", booted=5, ready=9))) == [
+        (9, "joined", "i-9", "ready"),
+        (1000, "lost", "i-9", "gone: EC2 has forgotten why"),
+    ]
+    assert lines(told([], [], checkins("i-9", booted=980, ready=990))) == [(990, "joined", "i-9", "ready")]
+    replaced = Note(at(90), "replace", "1 of group core", "bob", "analytics", "hcluster up", {"nodes": ["i-9"]})
+    found = told([replaced], [], checkins("i-9", ready=9))
+    assert [(one.kind, one.user) for one in found if one.instance] == [("joined", ""), ("ended", "bob")]
 
 
 @pytest.mark.parametrize(
