@@ -50,13 +50,14 @@ def phases(nodes: Iterable[Instance], checkins: Mapping[str, Mapping[str, CheckI
     for node in nodes:
         known = checkins.get(node.id, {})
         own = {phase: _after(node.launched, known[phase].at) for phase in PHASES if phase in known}
-        if own.get("ready", 0) > slowest.get("ready", 0):
+        if "ready" in own and own["ready"] >= slowest.get("ready", 0):
             slowest = own
     return slowest
 
 
 def _after(start: datetime, end: datetime) -> float:
-    return round((end - start).total_seconds(), 1)
+    # S3 and EC2 tell whole seconds, each by its own clock.
+    return max(0.0, round((end - start).total_seconds(), 1))
 
 
 def _append(ctx: Context, run: Run) -> None:

@@ -18,6 +18,7 @@ from hcluster.model.events import Progress
 from hcluster.model.forecast import Run
 from hcluster.model.node import CheckIn
 from hcluster.model.views import ClusterView
+from hcluster.plan.words import many
 
 
 def settle(
@@ -53,14 +54,14 @@ def settle(
     now, count = ctx.clock.now(), len(view.nodes)
     if new or first:
         took = round(now - held.created) if first else None
-        note(ctx, held.cluster, "ready", f"{count} nodes ready", {"launch": held.launch, "seconds": took})
+        note(ctx, held.cluster, "ready", f"{many(count, 'node')} ready", {"launch": held.launch, "seconds": took})
     kind, nodes = done if done[0] or not first else ("launch", count)
     phases = history.phases([one.instance for one in view.nodes if not new or one.instance.id in new], checkins)
     # Whoever only waited knows when the nodes were ready, not when they were asked for.
-    seconds = now - began if done[0] and began else phases.get("ready", 0.0)
-    if kind and seconds > 0:
+    seconds = now - began if done[0] and began else phases.get("ready")
+    if kind and seconds is not None:
         history.record(ctx, Run(kind, held.cluster, held.launch, nodes, image, round(seconds, 1), now, phases))
-    ctx.report(Progress("nodes", f"{count} nodes ready", count, count, "ok"))
+    ctx.report(Progress("nodes", f"{many(count, 'node')} ready", count, count, "ok"))
     return view
 
 

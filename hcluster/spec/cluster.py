@@ -92,7 +92,7 @@ MasterMarket = Annotated[Market, _market(_MASTER)]
 MasterDisks = Annotated[tuple[DiskSpec, ...], _disks(_MASTER)]
 _COUNT_DOC = "How many nodes."
 _GROW = "missing nodes are launched; running ones are not touched"
-_SHRINK = "this version cannot drain nodes; take the cluster down and start it smaller"
+_SHRINK = "making a running cluster smaller comes with elasticity; until then, take it down and start it smaller"
 
 
 class MasterGroup(Schema):
@@ -219,8 +219,8 @@ class ClusterSpec(Schema):
     tags: dict[TagKey, TagValue] = Field(
         default_factory=dict,
         max_length=MAX_TAGS,
-        description="Further tags of every resource of the cluster. Keys of A-Z, a-z, 0-9 and _.:=,+@- alone let running "
-        "nodes be told of changes.",
+        description="Further tags of every resource of the cluster. Keys of A-Z, a-z, 0-9 and _.:=,+@- alone let "
+        "running nodes be told of changes.",
         json_schema_extra=replace_nodes("tags are given in the launch call itself"),
     )
 

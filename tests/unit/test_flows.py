@@ -186,7 +186,7 @@ def test_a_refused_change_names_the_field_and_why(world: World) -> None:
     up.up(world.context(), flights(core={"count": 4}))
     with pytest.raises(UsageError, match="core") as raised:
         up.up(world.context(), flights(core={"count": 2}))
-    assert "cannot drain" in raised.value.context
+    assert "comes with elasticity" in raised.value.context
 
 
 def test_the_team_of_the_spec_must_be_the_callers(world: World) -> None:

@@ -178,7 +178,7 @@ def test_refused_changes_are_all_named_with_their_reasons() -> None:
     with pytest.raises(UsageError, match=r"master\.types, core\.count cannot be changed") as raised:
         refuse("flights", changes(SPEC, other))
     assert "HDFS's names" in raised.value.context
-    assert "cannot drain" in raised.value.context
+    assert "comes with elasticity" in raised.value.context
 
 
 def test_what_a_node_is_told_reads_back_and_earlier_forms_are_none() -> None:
