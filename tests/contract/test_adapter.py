@@ -37,6 +37,14 @@ def test_a_template_demands_imdsv2_and_tags_all_that_it_makes(cloud: ApiWorld, a
     assert {"Key": "hcluster:group", "Value": "core"} in own["Tags"]
 
 
+def test_nodes_with_tags_that_metadata_cannot_show_are_launched_all_the_same(cloud: ApiWorld, api: Api) -> None:
+    template = cloud.template(tags={"cost center": "1"})
+    listed = api.ec2.describe_launch_template_versions(LaunchTemplateId=template, Versions=["$Default"])
+    data = listed["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    assert data["MetadataOptions"]["InstanceMetadataTags"] == "disabled"
+    assert len(cloud.fleet(template).instances) == 1
+
+
 def test_the_same_template_again_adds_no_version(cloud: ApiWorld, api: Api) -> None:
     image = cloud.register_image(cloud.name, cloud.tags)
     for _ in range(2):

@@ -118,6 +118,18 @@ def test_the_calls_of_a_change_do_not_grow_with_the_nodes() -> None:
     assert calls(8) == calls(800)
 
 
+def test_the_calls_of_a_replacement_do_not_grow_with_the_nodes() -> None:
+    def calls(count: int) -> int:
+        one = World()
+        platform.up(one.context())
+        up.up(one.context(), flights(core={"count": count}))
+        start = one.cloud.calls
+        up.up(one.context(), flights(core={"count": count, "types": ["r5.large"]}), replace=True)
+        return one.cloud.calls - start
+
+    assert calls(8) == calls(80)
+
+
 def test_a_moved_channel_is_told_to_running_nodes_and_is_in_the_row(world: World) -> None:
     publish(world, "e" * 64)
     view = up.up(world.context(), RUNNING)
