@@ -19,6 +19,7 @@ from hcluster.cli.config import CliState, resolve, state_folder
 from hcluster.cli.naming import takes_a_cluster
 from hcluster.errors import HclusterError
 from hcluster.model.names import PLATFORM_CLUSTER
+from hcluster.plan.words import many
 
 FRESH_SECONDS = 60.0
 """How old an answer may be before the cloud is asked again."""
@@ -71,7 +72,7 @@ def _proposed(proposals: Callable[[Any], Mapping[str, str]], ctx: Any, incomplet
 def clusters(ctx: Any) -> dict[str, str]:
     """Clusters that have nodes, and the platform's own node where it can be meant."""
     found = known(ctx)
-    every = {name: f"{len(nodes)} nodes" for name, nodes in sorted(found.clusters.items())}
+    every = {name: many(len(nodes), "node") for name, nodes in sorted(found.clusters.items())}
     if ctx.info_name in ("down", "resize", "wait"):
         every.pop(PLATFORM_CLUSTER, None)
     return every

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hcluster.cli.render import age
+from hcluster.plan.words import many
 
 if TYPE_CHECKING:
     from hcluster.executors.application import Application
@@ -20,7 +21,7 @@ def end_cluster(view: ClusterView, now: datetime) -> str:
     groups = [node.group for node in alive]
     counts = ", ".join(f"{groups.count(group)} {group}" for group in dict.fromkeys(groups))
     since = f", {age(view.created, now)} old" if view.created else ""
-    lost = [f"{_many(len(alive), 'node')}{f' ({counts})' if counts else ''}"]
+    lost = [f"{many(len(alive), 'node')}{f' ({counts})' if counts else ''}"]
     if "core" in groups:
         lost.append("its HDFS, and everything in it")
     lost.append("its name: anybody may take it then")
@@ -60,7 +61,7 @@ def delete_cloud(found: CloudStatus) -> str:
     """Before a local cloud is deleted; "" when there is none."""
     if found.state == "absent":
         return ""
-    lost = ["its instances" + (f", {_many(found.nodes, 'node')} now" if found.running else "")]
+    lost = ["its instances" + (f", {many(found.nodes, 'node')} now" if found.running else "")]
     lost += ["its volumes and images, baked ones too", "its buckets, with everything in them"]
     return _question(
         f"This deletes the local cloud {found.name}.", lost, "Downloads and the base image stay.", "Delete it?"
@@ -76,12 +77,8 @@ def kill_applications(applications: Sequence[Application], now: datetime) -> str
         for one in applications
     ]
     kept = "What they have written stays as it is."
-    return _question(f"This kills {_many(len(lost), 'application')}.", lost, kept, "Kill?")
+    return _question(f"This kills {many(len(lost), 'application')}.", lost, kept, "Kill?")
 
 
 def _question(situation: str, lost: Sequence[str], kept: str, question: str) -> str:
     return "\n".join([situation, "Lost for ever:", *(f"  - {one}" for one in lost), kept, question])
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

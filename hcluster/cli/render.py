@@ -198,6 +198,8 @@ def findings_table(findings: Sequence[Finding]) -> str:
 
 def down_text(result: DownResult) -> str:
     """What went away, in one line."""
+    from hcluster.plan.words import many
+
     if result.nothing:
         return f"{result.name}: there was nothing left to remove"
     counts = (
@@ -206,7 +208,7 @@ def down_text(result: DownResult) -> str:
         (result.templates, "launch template"),
         (result.volumes, "volume"),
     )
-    parts = [f"{count} {what}{'s' if count > 1 else ''}" for count, what in counts if count]
+    parts = [many(count, what) for count, what in counts if count]
     return f"{result.name}: removed {', '.join(parts)}"
 
 

@@ -17,6 +17,7 @@ from hcluster.model.launch import Disk, FleetRequest, FleetResult, TemplateReque
 from hcluster.model.node import Market
 from hcluster.model.told import Told
 from hcluster.model.user_data import UserData
+from hcluster.plan.words import many
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ def launch(ctx: Context, ground: Ground, plans: Sequence[GroupPlan], config: Map
     missing = [plan for plan in plans if plan.missing]
     total = sum(plan.missing for plan in missing)
     if missing:
-        ctx.report(Progress("launch", f"launching {total} nodes", 0, total))
+        ctx.report(Progress("launch", f"launching {many(total, 'node')}", 0, total))
 
     def start(plan: GroupPlan) -> FleetResult:
         request = template_request(ctx, ground, plan, stored)
@@ -184,7 +185,7 @@ def launch(ctx: Context, ground: Ground, plans: Sequence[GroupPlan], config: Map
     if short:
         raise _shortage(ground, short)
     if missing:
-        ctx.report(Progress("launch", f"launched {len(launched)} nodes", total, total, "ok"))
+        ctx.report(Progress("launch", f"launched {many(len(launched), 'node')}", total, total, "ok"))
     return [*(name for plan in plans for name in plan.alive), *launched]
 
 

@@ -40,6 +40,7 @@ from hcluster.plan.changes import Change, changes
 from hcluster.plan.converge import Member, Wanted, converge, made_mark, refuse
 from hcluster.plan.expected import kind_of, nodes_of
 from hcluster.plan.nodes import expires_at, node_config, worker_types
+from hcluster.plan.words import many
 from hcluster.spec.cluster import ClusterSpec
 
 DRAIN_SECONDS = 600.0
@@ -299,13 +300,13 @@ def _end(ctx: Context, actions: Sequence[Action], alive: Sequence[Instance]) -> 
     ids = {name for action in actions if action.kind == "end" for name in action.nodes}
     doomed = [node for node in alive if node.id in ids]
     if doomed:
-        ctx.report(Progress("replace", f"replacing {len(doomed)} nodes"))
+        ctx.report(Progress("replace", f"replacing {many(len(doomed), 'node')}"))
         ctx.compute.terminate([node.id for node in doomed])
         wait_gone(ctx, doomed)
         cluster = doomed[0].tags.get(names.TAG_CLUSTER, "")
         why = "failed, or still on their way to something else than is wanted now"
-        note(ctx, cluster, "replace", f"{len(doomed)} nodes ({why})", {"nodes": node_details(doomed)})
-        ctx.report(Progress("replace", f"{len(doomed)} nodes ended, to be replaced", state="ok"))
+        note(ctx, cluster, "replace", f"{many(len(doomed), 'node')} ({why})", {"nodes": node_details(doomed)})
+        ctx.report(Progress("replace", f"{many(len(doomed), 'node')} ended, to be replaced", state="ok"))
     return [node for node in alive if node.id not in ids]
 
 

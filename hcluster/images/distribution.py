@@ -78,14 +78,15 @@ def build(source: Path, cache: Path, *, report: Report = silent, deadline: float
             with tempfile.TemporaryDirectory(dir=cache / "dist", prefix=".building-") as scratch:
                 trees = Path(scratch) / "trees"
                 _resolve(source, trees, cache, report, deadline, expected=len(locked))
-                report(Progress(STEP, "verifying checksums"))
+                report(Progress(STEP, "verifying the checksums of the Hadoop distribution"))
                 lockfile.verify(lockfile.scan(trees), locked)
                 _pack(source, trees, Path(scratch) / "dist.tar.zst", report)
                 (Path(scratch) / "dist.tar.zst").replace(target)
         target.parent.touch()  # used now: see prune
         _point(cache / "dist" / "current", target.parent.name)
     size = target.stat().st_size / 1e6
-    report(Progress(STEP, f"{size:.0f} MB, {'built' if built else 'unchanged'} ({key[:12]})", state="ok"))
+    said = "built" if built else "unchanged"
+    report(Progress(STEP, f"Hadoop distribution {key[:12]}: {size:.0f} MB, {said}", state="ok"))
     return Distribution(target, key, built)
 
 
@@ -150,7 +151,11 @@ def _pack(source: Path, trees: Path, target: Path, report: Report) -> None:
         webapps = source / "webapps"
         entries += [(f"webapps/{path.relative_to(webapps).as_posix()}", path) for path in inputs.files_below(webapps)]
         entries += [("CHECKSUMS", _shipped(trees).encode()), ("VERSIONS", versions(source).encode())]
-        archive.write(target, entries, on_entry=lambda number: report(Progress(STEP, "packing", number, len(entries))))
+        archive.write(
+            target,
+            entries,
+            on_entry=lambda number: report(Progress(STEP, "packing the distribution", number, len(entries))),
+        )
 
 
 def _shipped(trees: Path) -> str:

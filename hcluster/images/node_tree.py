@@ -93,11 +93,11 @@ def build(package: Path, lock: Path, cache: Path, *, report: Report = silent, de
                 tree = Path(scratch) / "tree"
                 _install(requirements(lock), tree, Path(scratch), cache / "logs" / "node-tree.log", report, deadline)
                 trim(tree)
-                report(Progress(STEP, "packing"))
+                report(Progress(STEP, "packing the node's program"))
                 archive.write(Path(scratch) / "node.tar.zst", _entries(package, tree))
                 (Path(scratch) / "node.tar.zst").replace(target)
     target.parent.touch()  # used now: see prune
-    report(Progress(STEP, f"{target.stat().st_size / 1e6:.1f} MB ({key[:12]})", state="ok"))
+    report(Progress(STEP, f"node's program {key[:12]}: {target.stat().st_size / 1e6:.1f} MB", state="ok"))
     return target
 
 
@@ -116,7 +116,7 @@ def uv_program() -> str:
 
 
 def _install(text: str, tree: Path, scratch: Path, log: Path, report: Report, deadline: float) -> None:
-    report(Progress(STEP, "installing the packages of a node"))
+    report(Progress(STEP, "installing the Python packages of the node's program"))
     listing = scratch / "requirements.txt"
     listing.write_text(text)
     command = [uv_program(), "pip", "install", "--quiet", "--no-config", "--no-deps", "--require-hashes"]
