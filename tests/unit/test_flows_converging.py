@@ -115,7 +115,7 @@ def test_the_calls_of_a_change_do_not_grow_with_the_nodes() -> None:
         names_of = [name for port in one.cloud._ports() for name in port.calls]
         return [str(one.cloud.calls - start), *(name for name in names_of if name == "compute.tag")]
 
-    assert calls(8) == calls(800)
+    assert calls(8) == calls(80)
 
 
 def test_the_calls_of_a_replacement_do_not_grow_with_the_nodes() -> None:
