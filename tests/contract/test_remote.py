@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -102,11 +102,12 @@ def test_a_session_is_alive_until_it_is_closed_and_then_refuses(session: tuple[R
     remote.close()
     remote.close()
     assert not remote.alive()
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: remote.run(["true"]),
         lambda: remote.put([str(tmp_path / "a")], there.path("a")),
         lambda: remote.get([there.path("a")], str(tmp_path / "b")),
         lambda: remote.open_channel("127.0.0.1", 1),
-    ):
+    )
+    for call in calls:
         with pytest.raises(UnreachableError):
             call()
