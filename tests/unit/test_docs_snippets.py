@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 
 from hcluster.cli.app import app
 from hcluster.spec.cluster import ClusterSpec
+from hcluster.spec.image import ImageSpec
 from hcluster.spec.platform import PlatformSpec
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -102,8 +103,10 @@ def test_documented_specs_are_valid(page: str, text: str) -> None:
         PlatformSpec.model_validate({"name": "x", "bucket": "xyz", "teams": ["analytics"]} | values)
     elif "team" in values:
         ClusterSpec.model_validate(values)
+    elif "parent" in values:
+        ImageSpec.model_validate(values)
     else:
-        pytest.fail(f"{page}: neither a cluster nor a platform; say which in its first line")
+        pytest.fail(f"{page}: neither a cluster, a platform nor an image; say which in its first line")
 
 
 @pytest.mark.parametrize(("page", "text"), blocks("puppet"))
