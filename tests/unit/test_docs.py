@@ -30,7 +30,9 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """What headings of a page can be linked to as, by GitHub's rule."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
