@@ -198,9 +198,7 @@ def _checked(state: CliState, file: Path, kind: str, settings: list[str]) -> tup
         spec = load.load_platform(file)
         said = f"{file}: platform {spec.name} is fine"
     elif kind == "image":
-        from hcluster.spec.load_image import load_image
-
-        spec = load_image(file)
+        spec = load.load_image(file)
         said = f"{file}: image {spec.name} on {spec.parent} is fine"
     else:
         spec = load.load_cluster(file, load.load_platform(platform_file(state)), settings)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hcluster.errors import NotFoundError, UsageError
 from hcluster.spec.image import ImageSpec
-from hcluster.spec.load_image import load_image
+from hcluster.spec.load import load_image
 
 MAX_LAYERS = 8
 """The names of an image and of all below it go into one tag, which holds 256 letters."""

@@ -15,6 +15,7 @@ from hcluster.errors import SpecError
 from hcluster.spec import settings
 from hcluster.spec.base import Schema
 from hcluster.spec.cluster import MAX_SCRIPT_BYTES, ClusterSpec
+from hcluster.spec.image import ImageSpec
 from hcluster.spec.platform import PlatformSpec
 from hcluster.spec.yamlfile import Document, Found, Place, dotted, layered, read
 
@@ -70,10 +71,33 @@ def load_cluster(path: Path, platform: PlatformSpec, given: Sequence[str] = ()) 
     return spec
 
 
+def load_image(path: Path) -> ImageSpec:
+    """Read and check an image's YAML, which is called like the image; files that it names must lie beside it.
+
+    Raises:
+        SpecError: with everything that is wrong.
+    """
+    document = read(path, _shown(path))
+    found = list(document.found)
+    spec, wrong = _validated(ImageSpec, document)
+    found += wrong
+    name = document.value.get("name")
+    if isinstance(name, str) and name != path.stem:
+        found.append(Found(*document.place(("name",)), "name", f"is {name!r}, but the file is called {path.name}"))
+    for part, key in (("jars", "file"), ("files", "source")):
+        entries = document.value.get(part)
+        for index, entry in enumerate(entries if isinstance(entries, list) else ()):
+            given = entry.get(key) if isinstance(entry, dict) else None
+            if isinstance(given, str) and not (path.parent / given).is_file():
+                place = (part, index, key)
+                found.append(Found(*document.place(place), dotted(place), f"{path.parent / given} is no file"))
+    if found or spec is None:
+        _refuse("image", _shown(path), found)
+    return spec
+
+
 def schema(kind: Kind) -> dict[str, Any]:
     """The JSON Schema of one kind of file, for editors."""
-    from hcluster.spec.image import ImageSpec
-
     models: dict[Kind, type[Schema]] = {"platform": PlatformSpec, "cluster": ClusterSpec, "image": ImageSpec}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **models[kind].model_json_schema()}
 
@@ -95,7 +119,7 @@ def _refuse(kind: str, shown: str, found: list[Found]) -> NoReturn:
     unique = sorted(dict.fromkeys(found), key=lambda one: (one.file, one.line))
     number = f"{len(unique)} findings" if len(unique) > 1 else "1 finding"
     raise SpecError(
-        f"{shown} does not describe a {kind}: {number}",
+        f"{shown} does not describe {'an' if kind == 'image' else 'a'} {kind}: {number}",
         findings=tuple(str(one) for one in unique),
         hint=f"see `hcluster spec schema {kind}` and the commented example in examples/",
     )

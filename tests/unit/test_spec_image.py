@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from hcluster.errors import SpecError
 from hcluster.spec.base import declared_policy
 from hcluster.spec.image import FileSpec, ImageSpec, JarSpec, hashes, project, without_hashes
-from hcluster.spec.load_image import load_image
+from hcluster.spec.load import load_image
 from tests.unit.test_spec_schema import fields
 
 SHA = "ab" * 32
