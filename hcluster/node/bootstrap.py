@@ -240,7 +240,7 @@ def serve(role: str, marks: Marks, paths: Paths) -> dict[str, object]:
         return {"started": found.started, "daemons": found.up, "joined": {}, "smoke": took}
     # All others' tests ask the bucket and the platform: they run while daemons start and workers join.
     marks.enter("smoke")
-    smoke = health.Smoke(paths.etc / "smoke.d")
+    smoke = health.Smoke(paths.etc / "smoke.d", HEALTH_SECONDS)
     marks.enter("health")
     found = health.wait(checks, HEALTH_SECONDS, watch=smoke.watch)
     marks.enter("joining")

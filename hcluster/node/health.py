@@ -264,14 +264,14 @@ def smoke(folder: Path, deadline_seconds: float = 120) -> dict[str, float]:
 class Smoke:
     """The smoke tests, beside whatever else there is to wait for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, deadline_seconds: float) -> None:
         self._future: Future[dict[str, float]] = Future()
         # A daemon: when the node has failed for another reason, nobody waits for it.
-        threading.Thread(target=self._run, args=(folder,), daemon=True).start()
+        threading.Thread(target=self._run, args=(folder, deadline_seconds), daemon=True).start()
 
-    def _run(self, folder: Path) -> None:
+    def _run(self, folder: Path, deadline_seconds: float) -> None:
         try:
-            self._future.set_result(smoke(folder))
+            self._future.set_result(smoke(folder, deadline_seconds))
         except BaseException as cause:  # noqa: BLE001 - it is raised where the result is asked for
             self._future.set_exception(cause)
 

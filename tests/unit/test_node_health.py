@@ -162,7 +162,7 @@ def test_a_failed_smoke_test_ends_the_wait_for_daemons(
     states(monkeypatch, UnitState("activating"))
     (tmp_path / "s3a").write_text("#!/bin/sh\necho no bucket\nexit 4\n")
     (tmp_path / "s3a").chmod(0o755)
-    smoke = health.Smoke(tmp_path)
+    smoke = health.Smoke(tmp_path, 60)
     with pytest.raises(NodeFailedError, match="s3a failed with exit code 4") as raised:
         health.wait([Check("a", "a.service", "127.0.0.1", closed)], 300, watch=smoke.watch)
     assert "no bucket" in raised.value.context

@@ -424,3 +424,15 @@ def test_the_service_that_hears_is_enabled_in_the_image(catalogs: dict[str, Cata
     assert catalogs["image"]["Service[hcluster-watch.service]"]["enable"] == "true"
     unit = catalogs["image"]["File[/etc/systemd/system/hcluster-watch.service]"]["content"]
     assert "ExecStart=/usr/local/lib/hcluster/watch 5\n" in unit
+
+
+def test_a_machine_makes_the_one_host_key_that_its_sshd_uses(catalogs: dict[str, Catalog]) -> None:
+    """A key of RSA costs up to two seconds of CPU, and everything on a node waits for sshd."""
+    image = catalogs["image"]
+    assert (
+        "HostKey /etc/ssh/ssh_host_ed25519_key\n" in image["File[/etc/ssh/sshd_config.d/10-hcluster.conf]"]["content"]
+    )
+    unit = image["File[/etc/systemd/system/ssh.service.d/hcluster.conf]"]["content"]
+    made = [line for line in unit.splitlines() if "ssh-keygen" in line]
+    assert len(made) == 1
+    assert made[0].endswith("""-t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key'""")

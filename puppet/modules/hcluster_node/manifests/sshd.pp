@@ -1,6 +1,7 @@
 # @summary sshd takes keys from EC2 Instance Connect; the bake's cleanup forbids all others.
 class hcluster_node::sshd {
   $script = '/usr/local/lib/hcluster/authorized-keys'
+  $key = '/etc/ssh/ssh_host_ed25519_key'
 
   file {
     default:
@@ -15,6 +16,7 @@ class hcluster_node::sshd {
     '/etc/ssh/sshd_config.d/10-hcluster.conf':
       content => @("SSHD"),
         # Written by Puppet: changes do not last.
+        HostKey ${key}
         AuthorizedKeysCommand ${script} %u
         AuthorizedKeysCommandUser nobody
         PasswordAuthentication no
@@ -28,13 +30,14 @@ class hcluster_node::sshd {
       ensure => directory,
       mode   => '0755',
       ;
-    # The image has no host keys: each machine makes its own before sshd looks for them.
+    # The image has no host keys: each machine makes its own before sshd looks for it. One of RSA would take up to two
+    # seconds of CPU before a node can begin.
     '/etc/systemd/system/ssh.service.d/hcluster.conf':
-      content => @(UNIT),
+      content => @("UNIT"),
         # Written by Puppet: changes do not last.
         [Service]
         ExecStartPre=
-        ExecStartPre=/usr/bin/ssh-keygen -A
+        ExecStartPre=/bin/sh -c 'test -s ${key} || exec /usr/bin/ssh-keygen -q -t ed25519 -N "" -f ${key}'
         ExecStartPre=/usr/sbin/sshd -t
         | UNIT
       ;
