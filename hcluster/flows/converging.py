@@ -156,9 +156,14 @@ def _wait(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: s
     tags = {**platform_tag(ctx), names.TAG_CLUSTER: cluster}
     while True:
         phases = ctx.checkins.listed(cluster)
-        alive = {node.id for node in ctx.compute.instances(tags)}
+        # One that is not listed may be there all the same: only what is known to have ended has ended.
+        ended = {node.id: node for node in ctx.compute.instances(tags, alive_only=False) if not node.alive}
         pending = []
-        for one in (one for one in ids if one in alive):
+        for one in ids:
+            if one in ended:
+                if group == "master":
+                    raise _master_ended(cluster, ended[one])
+                continue
             own = phases.get(one, {})
             if wanted.word == CONVERGED and _failed_at(own, what) > wanted.failed.get(one, 0.0):
                 raise _refusal(ctx, cluster, one, what)
@@ -173,6 +178,14 @@ def _wait(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: s
         if ctx.clock.now() > end:
             raise _late(ctx, cluster, pending, len(ids), wanted)
         ctx.clock.sleep(POLL_SECONDS)
+
+
+def _master_ended(cluster: str, node: Instance) -> NodeFailedError:
+    return NodeFailedError(
+        f"the master {node.id} of cluster {cluster} ended: {node.reason or node.state}",
+        hint=f"`hcluster down {cluster}`, then `hcluster up` again; tables and data in S3 are kept",
+        reference="no-master",
+    )
 
 
 def _refusal(ctx: Context, cluster: str, one: str, what: Told) -> NodeFailedError:

@@ -242,6 +242,38 @@ def test_nodes_that_do_not_get_empty_stay(world: World) -> None:
     assert {node.type for node in nodes(world, "core")} == {"r5.large"}
 
 
+def test_a_master_that_ends_while_it_drains_is_no_sign_of_empty_nodes(world: World) -> None:
+    master = nodes(world, "master")[0]
+    changed = flights(core={"count": 2, "types": ["r5.large"]}, task={"count": 1})
+    old = {node.id for node in nodes(world, "core")}
+    world.cloud.watch(at_call("compute.tag", lambda: world.cloud.compute.end(master.id, "Server.InternalError")))
+    with pytest.raises(NodeFailedError, match=r"Server\.InternalError") as raised:
+        up.up(world.context(), changed, replace=True)
+    assert raised.value.reference == "no-master"
+    assert old <= {node.id for node in nodes(world)}
+
+
+def test_a_master_that_is_not_listed_for_a_moment_is_waited_for(world: World) -> None:
+    master = nodes(world, "master")[0]
+    world.cloud.compute._script[master.id] = NodeScript(drains=0)
+    listed = world.cloud.compute.instances
+
+    def forgetful(tags: Any, *, alive_only: bool = True) -> list[Instance]:
+        found = listed(tags, alive_only=alive_only)
+        return [node for node in found if node.id != master.id or "excluded" not in told_of(master.id)]
+
+    def told_of(identity: str) -> str:
+        now = world.cloud.compute._nodes[identity]
+        return "excluded" if any(config_of(world, now)["excluded"].values()) else ""
+
+    world.cloud.compute.instances = forgetful  # type: ignore[method-assign]
+    old = {node.id for node in nodes(world, "core")}
+    changed = flights(core={"count": 2, "types": ["r5.large"]}, task={"count": 1})
+    with pytest.raises(DeadlineError):
+        up.up(world.context(), changed, replace=True, drain=30)
+    assert old <= {node.id for node in nodes(world)}
+
+
 def test_without_capacity_for_successors_nothing_is_drained(world: World) -> None:
     world.cloud.compute.limit("r5.large", 0)
     with pytest.raises(CapacityError):
