@@ -13,7 +13,7 @@ import typer
 from hcluster.cli import render
 from hcluster.cli.clusters import NAME
 from hcluster.cli.flow import flow, state_of
-from hcluster.errors import HclusterError, UsageError
+from hcluster.errors import HclusterError, NotFoundError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from hcluster.flows.proxy import Gate, Page
@@ -85,11 +85,15 @@ def serve(gate: Gate, over: threading.Event | None = None) -> None:
     """Keep the session open until ``over``, or for ever.
 
     Raises:
-        HclusterError: the master is gone, or does not answer any more.
+        UnreachableError: the cluster or its master is gone, or does not answer any more.
     """
     over = over or threading.Event()
     while not over.wait(LOOK_SECONDS):
-        gate.ensure()
+        try:
+            gate.ensure()
+        except NotFoundError as cause:
+            # Not as it is: a name that is not found is taken for the beginning of another one.
+            raise UnreachableError(f"the proxy has ended: {cause.message}", hint=cause.hint) from cause
 
 
 def value(cluster: str, port: int, pages: tuple[Page, ...], forwards: dict[str, int]) -> dict[str, object]:

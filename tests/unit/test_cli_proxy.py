@@ -150,13 +150,24 @@ def test_it_ends_with_the_cluster(ready: Cli) -> None:
     assert caught.value.reference == "no-cluster"
 
 
-def test_serving_ends_with_the_error_that_ends_it(ready: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_the_cluster_ends_the_proxy_does_and_goes_on_with_no_other_of_a_like_name(
+    ready: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name stays claimed, so that whoever looked it up again would find it, and begin anew."""
     monkeypatch.setattr(proxy, "LOOK_SECONDS", 0.01)
-    gate = gate_of(ready)
-    gate.ensure().close()
-    assert ready("down", "flights", "--yes") == 0
-    with pytest.raises(NotFoundError, match="no cluster flights is running"):
-        proxy.serve(gate)
+    emitted: list[str] = []
+
+    def ending(gate: Gate) -> None:
+        emitted.append(gate.master.id)
+        gate.ensure().close()
+        ready.cloud.compute.terminate([node.id for node in nodes(ready)])
+        serve(gate)
+
+    serve = proxy.serve
+    monkeypatch.setattr(proxy, "serve", ending)
+    assert ready("proxy", "flights", "--port", "0") == 1
+    assert "the proxy has ended: no cluster flights is running" in ready.err
+    assert len(emitted) == 1
 
 
 def test_the_platforms_node_has_no_pages(ready: Cli) -> None:
