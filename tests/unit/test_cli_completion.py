@@ -98,14 +98,17 @@ def test_a_cloud_that_fails_is_left_alone_for_a_while_and_what_was_known_stands_
 
 def test_a_cloud_that_does_not_answer_in_time_is_not_waited_for(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     forever = threading.Event()
+    ended: list[bool] = []
     monkeypatch.setattr(complete, "PATIENCE_SECONDS", 0.01)
 
     def slow(*_arguments: object, **_options: object) -> list[object]:
         forever.wait(60)
+        ended.append(True)
         return []
 
     monkeypatch.setattr(shell.cli.cloud.compute, "instances", slow)
     assert shell("hcluster show ") == []
+    assert ended == []
     forever.set()
 
 

@@ -49,6 +49,19 @@ def test_several_that_begin_so_are_listed_and_nothing_is_done(two: Cli) -> None:
     assert two.cloud.connector.commands == []
 
 
+def test_only_a_cluster_that_is_not_there_is_looked_for_under_longer_names(two: Cli) -> None:
+    assert two("exec", "flights", "--instance", "i-nobody", "--", "reboot") == 1
+    assert "cluster flights has no such node" in two.err
+    assert "flights-2" not in two.err
+    assert two.cloud.connector.commands == []
+
+
+def test_with_yes_nothing_less_than_a_whole_name_will_do(ready: Cli) -> None:
+    assert ready("job", "kill", "fli", "application_1795318021901_0007", "--yes") == 1
+    assert "hint: with --yes the whole name is needed: flights" in ready.err
+    assert ready.cloud.connector.commands == []
+
+
 def test_clusters_that_live_come_before_those_that_have_ended(two: Cli) -> None:
     assert two("nodes", "fle") == 1
     assert "there is no cluster fleet" in two.err
