@@ -75,7 +75,7 @@ CAPTURES = (
         ),
     ),
     Capture("What would happen", "up flights.yaml --plan"),
-    Capture("Starting it", "up flights.yaml", drawn="up", frame=r"\d/3"),
+    Capture("Starting it", "up flights.yaml", drawn="up", frame=r"\b[12]/3"),
     Capture("What runs", "list"),
     Capture("One cluster, by the beginning of its name", "show fli", drawn="show"),
     Capture("Where the time went", "show flights --timings"),
