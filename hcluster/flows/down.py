@@ -22,6 +22,7 @@ from hcluster.model.forecast import Run
 from hcluster.model.node import Instance
 from hcluster.model.views import DownResult
 from hcluster.plan.ending import NAME, THINGS, ending
+from hcluster.plan.words import many
 
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 3.0
 """Before it is looked whether all is gone: mostly it is at once."""
@@ -152,8 +153,7 @@ def remove(
     }
     gone = [thing for thing in deletes if thing in things]
     counts = dict(zip(gone, gather([partial(deletes[thing], tags) for thing in gone]), strict=True))
-    if counts:
-        said = ", ".join(f"{count} {THINGS[thing]}" for thing, count in counts.items())
+    if said := ", ".join(many(count, THINGS[thing]) for thing, count in counts.items() if count):
         ctx.report(Progress("remove", f"removed {said}", state="ok"))
     return Removed(len(there), counts.get("interfaces", 0), counts.get("templates", 0), counts.get("volumes", 0))
 

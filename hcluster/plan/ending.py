@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from hcluster.model.actions import Action
 from hcluster.model.names import TAG_GROUP
 from hcluster.model.node import Instance
+from hcluster.plan.words import many
 
 NAME = "name"
 THINGS = {
-    "interfaces": "network interfaces",
-    "templates": "launch templates",
-    "volumes": "volumes",
+    "interfaces": "network interface",
+    "templates": "launch template",
+    "volumes": "volume",
     NAME: "name",
 }
-"""What a cluster has beside its nodes, in the order in which it goes, and what people call it. Security groups are its
-team's, not its own."""
+"""What a cluster has beside its nodes, in the order in which it goes, and what people call one of it. Security groups
+are its team's, not its own."""
 _REASONS = {
     "interfaces": "those of the nodes end with them; the master's is the cluster's own",
     "templates": "nothing is launched from them any more",
@@ -49,21 +50,16 @@ def _end(group: str, nodes: Sequence[Instance]) -> Action:
         kind="end",
         group=group,
         count=len(nodes),
-        what=f"terminate {len(nodes)} {_plural('node', len(nodes))}",
+        what=f"terminate {many(len(nodes), 'node')}",
         reason="the cluster's HDFS goes with its nodes" if group in ("master", "core") else "it holds no files of HDFS",
         nodes=tuple(node.id for node in nodes),
     )
 
 
 def _remove(thing: str, count: int) -> Action:
-    name = THINGS[thing].removesuffix("s")
-    return Action("remove", "", count, f"remove {count} {_plural(name, count)}", _REASONS[thing], thing=thing)
+    return Action("remove", "", count, f"remove {many(count, THINGS[thing])}", _REASONS[thing], thing=thing)
 
 
 def _free(launch: str) -> Action:
     what = f"close launch {launch} and free the name"
     return Action("remove", "", 1, what, "its row in hcluster.clusters stays, as ended", thing=NAME)
-
-
-def _plural(name: str, count: int) -> str:
-    return name if count == 1 else f"{name}s"
