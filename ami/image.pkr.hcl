@@ -123,6 +123,7 @@ build {
       "${path.root}/scripts/20-puppet.sh",
       "${path.root}/scripts/30-version.sh",
       "${path.root}/scripts/40-cleanup.sh",
+      "${path.root}/scripts/45-archives.sh",
       "${path.root}/scripts/50-validate.sh",
     ]
     execute_command  = "chmod +x '{{ .Path }}' && sudo env {{ .Vars }} '{{ .Path }}'"

@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from hcluster.errors import DeniedError, HclusterError, NotFoundError
+from hcluster.flows import archives
 from hcluster.flows.context import Context
 from hcluster.flows.dumps import CHECK, look_at_dumps
 from hcluster.flows.gather import gather
@@ -50,6 +51,7 @@ def doctor(
         ),
         ("metastore", lambda: _metastore(ctx)),
         (CHECK, lambda: look_at_dumps(ctx)),
+        (archives.CHECK, lambda: archives.look_at_archives(ctx)),
     ]
     if spec:
         checks.append(("team", lambda: _team(ctx, spec)))

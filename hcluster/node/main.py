@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from hcluster.errors import HclusterError
 
-USAGE = """usage: hcluster-node bootstrap | converge | drain | health | expire | dump | fetch-dump FILE
+USAGE = """usage: hcluster-node bootstrap | converge | drain | health | archives | expire | dump | fetch-dump FILE
 
   bootstrap   from a booted machine to a member of its cluster (at each boot)
   converge    apply what this node is told to be (when it is told something else, and by a timer)
   drain       answer once the nodes that a master is told to leave out are empty
   expire      end this node, its lifetime is over
   health      wait until this node's daemons are up, print when each was
+  archives    name the daemons that run without their class-data archive; exit code 1 when there are any
   dump        write what this node keeps for others into the bucket (by a timer, and when the machine ends)
   fetch-dump  write the newest dump to FILE; exit code 4 when there never was one
 """
@@ -52,6 +53,16 @@ def _health(_words: list[str]) -> int:
     return 0
 
 
+def _archives(_words: list[str]) -> int:
+    from hcluster.node import archives, health
+    from hcluster.node.bootstrap import Paths
+
+    found = archives.unused([check.unit for check in health.load(Paths().etc / "health.json")])
+    for unit, why in found.items():
+        print(f"{unit}: {why}")
+    return 1 if found else 0
+
+
 def _dumps(words: list[str]) -> int:
     from hcluster.node import dumps
 
@@ -62,6 +73,7 @@ VERBS: dict[tuple[str, int], Callable[[list[str]], int]] = {
     ("bootstrap", 0): _bootstrap,
     ("converge", 0): _converge,
     ("drain", 0): _drain,
+    ("archives", 0): _archives,
     ("expire", 0): _expire,
     ("health", 0): _health,
     ("dump", 0): _dumps,

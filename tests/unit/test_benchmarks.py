@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import up, up_calls
+from benchmarks import archives, archives_node, up, up_calls
 from benchmarks.localcloud import Row, cost, family
 
 ROOT = Path(__file__).parents[2]
@@ -113,3 +113,33 @@ def test_the_table_names_what_stands_between_the_median_run_and_the_aim() -> Non
     assert "between the run of ratio 1.60 and 1.25: 7.0 s" in text
     assert text.splitlines()[-2].split() == ["puppet", "10.0"]
     assert text.splitlines()[-1].split() == ["daemons", "2.0"]
+
+
+def test_what_archives_save_is_told_by_medians_and_their_ratios() -> None:
+    runs = {
+        "namenode": {
+            "plain": [{"seconds": 4.0, "cpu": 6.0}, {"seconds": 9.0, "cpu": 6.0}, {"seconds": 5.0, "cpu": 8.0}],
+            "archive": [{"seconds": 2.0, "cpu": 3.0}, {"seconds": 2.5, "cpu": 3.0}, {"seconds": 7.0, "cpu": 3.0}],
+        }
+    }
+    found = archives.summary(runs)["namenode"]
+    assert found["plain"] == {"seconds": 5.0, "cpu": 6.0}
+    assert found["archive"] == {"seconds": 2.5, "cpu": 3.0}
+    assert found["ratio"] == {"seconds": 0.5, "cpu": 0.5}
+
+
+def test_a_node_without_its_archives_uses_javas_own_and_gets_them_back(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = tmp_path / "archives"
+    folder.mkdir()
+    (folder / "hadoop.jsa").write_text("all classes")
+    monkeypatch.setattr(archives_node, "ARCHIVES", folder)
+    monkeypatch.setattr(archives_node, "KEPT", tmp_path / "kept")
+    for _ in range(2):
+        archives_node.use("plain")
+        assert (folder / "hadoop.jsa").readlink() == archives_node.JAVA
+    for _ in range(2):
+        archives_node.use("archive")
+        assert (folder / "hadoop.jsa").read_text() == "all classes"
+    assert not (tmp_path / "kept").exists()

@@ -59,6 +59,7 @@ def test_a_node_checks_in_at_each_phase_and_leaves_its_hiera_layer(
     assert run(monkeypatch, paths, value, objects) == 0
     told = Told(value.config_sha256, value.release_sha256)
     assert list(objects.checkins) == ["booted", "configured", told.answer("converged"), "ready"]
+    assert objects.checkins["ready"]["archives"] == {}
     assert objects.checkins["booted"]["host_keys"] == ["ssh-ed25519 AAAAC3"]
     layer = json.loads((paths.etc / "node.yaml").read_text())
     assert layer["hcluster::role"] == "core"

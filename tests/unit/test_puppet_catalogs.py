@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -299,6 +300,58 @@ def test_hiveserver2_reads_the_logging_to_which_it_adds_the_log_of_each_operatio
     site = properties(catalogs["master"], "/etc/hive/hive-site.xml")
     assert f"File[{site['hive.log4j.file']}]" in catalogs["master"]
     assert site["hive.async.log.enabled"] == "false"
+
+
+ARCHIVES = {"hadoop", "tez", "hive", "metastore"}
+
+
+def unit_of(catalog: Catalog, name: str) -> str:
+    return catalog[f"File[/etc/systemd/system/{name}.service]"]["content"]
+
+
+def archive_of(flags: str) -> str:
+    """NAME of the class-data archive in the flags of a JVM."""
+    (found,) = re.findall(r"-XX:SharedArchiveFile=/opt/hadoop/archives/([a-z]+)\.jsa(?= |$)", flags)
+    return str(found)
+
+
+def test_every_daemon_starts_with_the_archive_of_its_class_path(catalogs: dict[str, Catalog]) -> None:
+    units = {"hadoop-datanode", "hadoop-nodemanager", "hive-metastore"}
+    units |= services(catalogs["master"]) - {"hadoop-checkpoint.timer"}
+    for unit in units:
+        flags = " ".join(unit_of(catalogs["validate"], unit).replace("\\\n", "").split())
+        (classpath,) = re.findall(r" -cp (\S+) ", flags)
+        assert classpath.split(":")[0] == f"/opt/hadoop/lib/{archive_of(flags)}.jar", unit
+
+
+def test_containers_start_with_the_archive_of_their_class_path(catalogs: dict[str, Catalog]) -> None:
+    mapred = properties(catalogs["master"], "/etc/hadoop/mapred-site.xml")
+    first = mapred["mapreduce.application.classpath"].split(",")[0]
+    for name in ("mapreduce.admin.map.child.java.opts", "mapreduce.admin.reduce.child.java.opts"):
+        assert first == f"/opt/hadoop/lib/{archive_of(mapred[name])}.jar"
+        assert mapred[name].endswith(" -cp ${CLASSPATH#$PWD:}:$PWD"), "the jar before the container's own folder"
+        assert mapred["yarn.app.mapreduce.am.admin-command-opts"] == mapred[name]
+    tez = properties(catalogs["master"], "/etc/tez/tez-site.xml")
+    first = tez["tez.cluster.additional.classpath.prefix"].split(":")[0]
+    for name in ("tez.am.launch.cluster-default.cmd-opts", "tez.task.launch.cluster-default.cmd-opts"):
+        assert first == f"/opt/hadoop/lib/{archive_of(tez[name])}.jar"
+
+
+def test_commands_start_with_the_archive_of_their_class_path(catalogs: dict[str, Catalog]) -> None:
+    flags = catalogs["core"]["File[/etc/hadoop/client.flags]"]["content"].split()
+    assert archive_of(" ".join(flags)) == "hadoop"
+    assert '-cp "$home/lib/hadoop.jar' in (PUPPET / "modules/hadoop/files/command.sh").read_text()
+
+
+def test_the_image_has_a_class_path_for_each_archive(catalogs: dict[str, Catalog]) -> None:
+    command = catalogs["image"]["Exec[write the class paths]"]["command"]
+    assert {name for name, _ in re.findall(r'"([a-z]+)=([^"]+)"', command)} == ARCHIVES
+
+
+def test_a_bake_asks_hive_and_a_node_does_not(catalogs: dict[str, Catalog]) -> None:
+    asked = [name for name, catalog in catalogs.items() if "File[/etc/hcluster/smoke.d/hive]" in catalog]
+    assert asked == ["validate"]
+    assert 'TSocket("10.0.0.7", 10000)' in catalogs["validate"]["File[/etc/hcluster/smoke.d/hive]"]["content"]
 
 
 def test_a_layer_installs_what_its_image_asks_for_and_nothing_of_hadoop(catalogs: dict[str, Catalog]) -> None:

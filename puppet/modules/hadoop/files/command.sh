@@ -9,7 +9,7 @@ HADOOP_CONF_DIR=${HADOOP_CONF_DIR:-/etc/hadoop}
 HADOOP_HOME=$home
 HADOOP_MAPRED_HOME=$home
 export HADOOP_CONF_DIR HADOOP_HOME HADOOP_MAPRED_HOME
-classpath="$home/lib/hadoop/*:$home/lib/s3a/*${HADOOP_CLASSPATH:+:$HADOOP_CLASSPATH}:$home:$HADOOP_CONF_DIR:/opt/hcluster/jars/*"
+rest="${HADOOP_CLASSPATH:+:$HADOOP_CLASSPATH}:$home:$HADOOP_CONF_DIR:/opt/hcluster/jars/*"
 name=${0##*/}
 
 usage() {
@@ -31,7 +31,8 @@ case $name-$command in
   hadoop-jar | yarn-jar) class=org.apache.hadoop.util.RunJar ;;
   *-version) class=org.apache.hadoop.util.VersionInfo ;;
   *-classpath)
-    echo "$classpath"
+    # For programs that look at the jars themselves.
+    echo "$home/lib/hadoop/*:$home/lib/s3a/*$rest"
     exit 0
     ;;
   hadoop-conftest) class=org.apache.hadoop.util.ConfTest ;;
@@ -65,4 +66,4 @@ esac
 flags=
 [ ! -r "$HADOOP_CONF_DIR/client.flags" ] || flags="@$HADOOP_CONF_DIR/client.flags"
 # shellcheck disable=SC2086 # several flags
-exec /usr/bin/java $flags ${HADOOP_CLIENT_OPTS:-} -cp "$classpath" "$class" "$@"
+exec /usr/bin/java $flags ${HADOOP_CLIENT_OPTS:-} -cp "$home/lib/hadoop.jar$rest" "$class" "$@"

@@ -28,9 +28,10 @@ class profile::hadoop (
   include profile::java
   include profile::memory
 
-  $classpath = ["${home}/lib/hadoop/*", "${home}/lib/s3a/*"]
-  # Without jars of its own before it, since a class archive (AppCDS) must find the same order everywhere.
+  # The jar first and folders last: a class-data archive is good only where the class path begins with its own.
+  $classpath = ["${home}/lib/hadoop.jar"]
   $daemon_classpath = $classpath + [$home, $conf_dir]
+  $daemon_flags = $profile::java::daemon + [$profile::java::archive['hadoop']]
   # Jars of layers come after everything else, for the same reason, and for no daemon of HDFS and YARN.
   $layers = ["${layer_jars}/*"]
   $environment = {
@@ -70,6 +71,9 @@ class profile::hadoop (
 
   $container_classpath = ($classpath + [$conf_dir] + $layers).join(',')
   $opens = ($profile::java::common + $profile::java::opens).join(' ')
+  # The shell that starts the container expands it. MapReduce puts the container's own folder first, before the jars; with
+  # mapreduce.job.user.classpath.first the job's jars stay before them, and no archive is used.
+  $container_flags = "${opens} ${profile::java::archive['hadoop']} -cp \${CLASSPATH#\$PWD:}:\$PWD"
   $task_flags = $profile::java::task.join(' ')
   $container = $profile::memory::task
   # Tens of nodes can beat ten times a second; thousands once.
@@ -108,9 +112,9 @@ class profile::hadoop (
     'yarn.app.mapreduce.am.resource.mb'        => $container,
     'mapreduce.job.heap.memory-mb.ratio'       => $profile::memory::heap_percent / 100.0,
     'mapreduce.task.io.sort.mb'                => $profile::memory::task_heap / 5,
-    'mapreduce.admin.map.child.java.opts'      => $opens,
-    'mapreduce.admin.reduce.child.java.opts'   => $opens,
-    'yarn.app.mapreduce.am.admin-command-opts' => $opens,
+    'mapreduce.admin.map.child.java.opts'      => $container_flags,
+    'mapreduce.admin.reduce.child.java.opts'   => $container_flags,
+    'yarn.app.mapreduce.am.admin-command-opts' => $container_flags,
     'mapreduce.map.java.opts'                  => $task_flags,
     'mapreduce.reduce.java.opts'               => $task_flags,
     'yarn.app.mapreduce.am.command-opts'       => "-Xmx${profile::memory::task_heap}m ${task_flags}",
@@ -121,10 +125,12 @@ class profile::hadoop (
     'mapreduce.client.completion.pollinterval'              => $heartbeat * 2,
   }
 
+  contain hadoop::class_paths
   class { 'hadoop':
+    require            => Class['hadoop::class_paths'],
     conf_dir           => $conf_dir,
     data_dirs          => $data_dirs,
-    client_flags       => ["-Xmx${client_heap_mib}m"] + $profile::java::client,
+    client_flags       => ["-Xmx${client_heap_mib}m"] + $profile::java::client + [$profile::java::archive['hadoop']],
     core_site          => $core,
     hdfs_site          => $hdfs + $hdfs_of_size + $site['hdfs-site'],
     yarn_site          => $yarn + $yarn_of_size + $site['yarn-site'],

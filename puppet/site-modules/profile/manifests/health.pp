@@ -10,7 +10,7 @@ class profile::health (
   Integer[1, 65535]                         $yarn_port,
   Integer[1, 65535]                         $node_port,
   Integer[1, 65535]                         $data_port,
-  Hash[Hcluster::Role, Array[Enum['s3a', 'metastore']]] $smoke,
+  Hash[Hcluster::Role, Array[Enum['s3a', 'metastore', 'hive']]] $smoke,
 ) {
   include hcluster
   include profile::memory
@@ -52,6 +52,7 @@ class profile::health (
         'endpoint' => $hcluster::s3_endpoint,
     }),
     'metastore' => epp('profile/smoke_metastore.py.epp', { 'uri' => $hcluster::metastore_uri }),
+    'hive'      => epp('profile/smoke_hive.py.epp', { 'host' => $hcluster::node_ip, 'port' => $ports['hive-server2'] }),
   }
   $wanted = $smoke[$facts['hcluster_role']].lest || { [] }
 

@@ -11,7 +11,7 @@ class profile::historyserver {
     heap_mib    => $profile::memory::heap['hadoop-historyserver'],
     limit_mib   => $profile::memory::limit['hadoop-historyserver'],
     classpath   => $profile::hadoop::daemon_classpath,
-    flags       => $profile::java::daemon,
+    flags       => $profile::hadoop::daemon_flags,
     environment => $profile::hadoop::environment,
     require     => Class['hadoop'],
     subscribe   => $profile::hadoop::yarn_files,

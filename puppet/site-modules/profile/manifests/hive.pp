@@ -46,9 +46,9 @@ class profile::hive (
     daemon    => {
       'heap_mib'    => $profile::memory::heap['hive-server2'],
       'limit_mib'   => $profile::memory::limit['hive-server2'],
-      'classpath'   => ["${home}/lib/hive/*", "${home}/lib/tez/*"] + $profile::hadoop::classpath
-      + [$conf_dir, $profile::tez::conf_dir, $profile::hadoop::conf_dir] + $profile::hadoop::layers,
-      'flags'       => $profile::java::daemon,
+      'classpath'   => ["${home}/lib/hive.jar", $conf_dir, $profile::tez::conf_dir, $profile::hadoop::conf_dir]
+      + $profile::hadoop::layers,
+      'flags'       => $profile::java::daemon + [$profile::java::archive['hive']],
       'environment' => $profile::hadoop::environment + {
         'HADOOP_HOME'   => $home,
         'HIVE_HOME'     => $home,

@@ -38,12 +38,12 @@ class profile::metastore (
     daemon         => {
       'heap_mib'    => $profile::memory::heap['hive-metastore'],
       'limit_mib'   => $profile::memory::limit['hive-metastore'],
-      'classpath'   => ["${home}/lib/metastore/*"] + $profile::hadoop::classpath + [$conf_dir, $profile::hadoop::conf_dir],
-      'flags'       => $profile::java::daemon,
+      'classpath'   => ["${home}/lib/metastore.jar", $conf_dir, $profile::hadoop::conf_dir],
+      'flags'       => $profile::java::daemon + [$profile::java::archive['metastore']],
       'environment' => $profile::hadoop::environment + { 'METASTORE_CONF_DIR' => $conf_dir },
       'subscribe'   => $profile::hadoop::hdfs_files,
     },
   }
 
-  Class['mariadb'] -> Class['metastore']
+  Class['mariadb', 'hadoop::class_paths'] -> Class['metastore']
 }

@@ -20,7 +20,7 @@ class profile::namenode (
     heap_mib    => $profile::memory::heap['hadoop-namenode'],
     limit_mib   => $profile::memory::limit['hadoop-namenode'],
     classpath   => $profile::hadoop::daemon_classpath,
-    flags       => $profile::java::daemon,
+    flags       => $profile::hadoop::daemon_flags,
     environment => $profile::hadoop::environment,
     requires    => $profile::hadoop::storage_units,
     prepare     => ["/usr/local/lib/hcluster/namenode-format ${profile::hadoop::data_dirs[0]}/namenode"],

@@ -11,7 +11,7 @@ class profile::nodemanager {
     heap_mib    => $profile::memory::heap['hadoop-nodemanager'],
     limit_mib   => $profile::memory::limit['hadoop-nodemanager'],
     classpath   => $profile::hadoop::daemon_classpath,
-    flags       => $profile::java::daemon,
+    flags       => $profile::hadoop::daemon_flags,
     environment => $profile::hadoop::environment,
     requires    => $profile::hadoop::storage_units,
     require     => Class['hadoop'],

@@ -12,7 +12,7 @@ class profile::resourcemanager {
     heap_mib    => $profile::memory::heap['hadoop-resourcemanager'],
     limit_mib   => $profile::memory::limit['hadoop-resourcemanager'],
     classpath   => $profile::hadoop::daemon_classpath,
-    flags       => $profile::java::daemon,
+    flags       => $profile::hadoop::daemon_flags,
     environment => $profile::hadoop::environment,
     require     => Class['hadoop', 'hadoop::excluded'],
     subscribe   => $profile::hadoop::yarn_files,

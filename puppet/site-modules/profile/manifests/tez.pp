@@ -13,9 +13,9 @@ class profile::tez (
   include profile::java
   include profile::memory
 
-  $opens = $profile::hadoop::opens
+  $flags = "-server ${profile::hadoop::opens} ${profile::java::archive['tez']}"
   $task_flags = $profile::java::task.join(' ')
-  $classpath = ["${home}/lib/tez/*"] + $profile::hadoop::classpath + [$profile::hadoop::conf_dir] + $profile::hadoop::layers
+  $classpath = ["${home}/lib/tez.jar", $profile::hadoop::conf_dir] + $profile::hadoop::layers
   $heartbeat = $profile::hadoop::heartbeat
   $site = { 'tez-site' => {} } + $hcluster::site
 
@@ -24,8 +24,8 @@ class profile::tez (
     'tez.am.resource.memory.mb'                   => $profile::memory::task,
     'tez.task.resource.memory.mb'                 => $profile::memory::task,
     'tez.container.max.java.heap.fraction'        => $profile::memory::heap_percent / 100.0,
-    'tez.am.launch.cluster-default.cmd-opts'      => "-server ${opens}",
-    'tez.task.launch.cluster-default.cmd-opts'    => "-server ${opens}",
+    'tez.am.launch.cluster-default.cmd-opts'      => $flags,
+    'tez.task.launch.cluster-default.cmd-opts'    => $flags,
     'tez.am.launch.cmd-opts'                      => $task_flags,
     'tez.task.launch.cmd-opts'                    => $task_flags,
     'tez.runtime.io.sort.mb'                      => $profile::memory::task_heap / 5,
