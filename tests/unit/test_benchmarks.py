@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import archives, archives_node, up, up_calls
+from benchmarks import archives, archives_node, cli, up, up_calls
 from benchmarks.localcloud import Row, cost, family
 
 ROOT = Path(__file__).parents[2]
@@ -143,3 +143,28 @@ def test_a_node_without_its_archives_uses_javas_own_and_gets_them_back(
         archives_node.use("archive")
         assert (folder / "hadoop.jsa").read_text() == "all classes"
     assert not (tmp_path / "kept").exists()
+
+
+@pytest.mark.slow
+def test_the_command_lines_benchmark_prints_a_table_and_its_figures_as_the_last_line() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.cli", "--runs", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    *shown, last = done.stdout.splitlines()
+    found = json.loads(last)
+    assert {one["name"] for one in found["figures"]} >= {"python -c pass", "hcluster --help", "hcluster list"}
+    assert all(one["least"] > 0 for one in found["figures"])
+    assert set(found["goals"]) == {"hcluster --help", "hcluster list"}
+    assert any("hcluster list" in line for line in shown)
+
+
+def test_the_cheapest_run_counts_beside_an_interpreter_that_does_nothing() -> None:
+    nothing, listed = cli.figures({"nothing": [0.02, 0.01], "hcluster list": [0.6, 0.45, 0.5]}, "nothing")
+    assert (nothing.least, nothing.times, nothing.met) == (0.01, 1.0, None)
+    assert (listed.least, listed.median, listed.times, listed.met) == (0.45, 0.5, 45.0, True)
