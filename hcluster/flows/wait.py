@@ -104,12 +104,12 @@ def _all_launched(ctx: Context, held: Claim, end: float, timeout: float) -> list
         if failed := [one.node.id for one in members if one.phase == "failed"]:
             wait_ready(ctx, held.cluster, failed, timeout=0)
         demand_claim(ctx.store, held)
-        said = ", ".join(f"{count} of {wanted[group]} {group}" for group, count in missing.items())
-        ctx.report(Progress("launched", f"not launched yet: {said}", len(alive), sum(wanted.values())))
+        said = ", ".join(f"{count} of {wanted[group]} {group} missing" for group, count in missing.items())
+        ctx.report(Progress("launched", f"nodes are not launched yet: {said}", len(alive), sum(wanted.values())))
         if ctx.clock.now() > end:
             raise DeadlineError(
-                f"nodes of cluster {held.cluster} were not launched within {timeout:.0f} s: {said}",
-                hint="the `up` that began it may have failed; run the same `hcluster up` again",
+                f"cluster {held.cluster} has not all of its nodes after {timeout:.0f} s: {said}",
+                hint="the `up` that began it may have failed, or nodes have ended since: run the same `up` again",
                 reference="not-launched",
             )
         ctx.clock.sleep(POLL_SECONDS)
