@@ -24,6 +24,7 @@ import yaml
 
 from hcluster.aws.session import AwsSession
 from hcluster.model import names
+from tests.unit.cli_output import demand
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 HCLUSTER = Path(sys.executable).parent / "hcluster"
@@ -67,7 +68,8 @@ class Hcluster:
     user: str = "tester"
     environment: dict[str, str] = field(default_factory=dict)
 
-    def _environment(self, team: str) -> dict[str, str]:
+    def variables(self, team: str = "") -> dict[str, str]:
+        """The environment that the command runs in."""
         return {
             **os.environ,
             "HCLUSTER_STATE": str(STATE),
@@ -83,7 +85,7 @@ class Hcluster:
         """Run to the end; the exit code must be ``code``."""
         done = subprocess.run(
             [str(HCLUSTER), *map(str, words)],
-            env=self._environment(team),
+            env=self.variables(team),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -96,14 +98,14 @@ class Hcluster:
         return done
 
     def json(self, *words: str | Path, team: str = "") -> Any:
-        """Run with ``--output json``; what it printed."""
-        return json.loads(self("--output", "json", *words, team=team).stdout)
+        """Run with ``--output json``; what it printed, which must be of the form that is documented for it."""
+        return demand([str(word) for word in words], self("--output", "json", *words, team=team).stdout)
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Begin to run, beside others; what it prints is in its pipes."""
         return subprocess.Popen(
             [str(HCLUSTER), *words],
-            env=self._environment(""),
+            env=self.variables(""),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -115,7 +117,7 @@ class Hcluster:
         process, screen = pty.fork()
         if process == 0:
             arguments = [str(HCLUSTER), *map(str, words)]
-            os.execve(HCLUSTER, arguments, self._environment(""))  # noqa: S606 - the forked half becomes the command
+            os.execve(HCLUSTER, arguments, self.variables(""))  # noqa: S606 - the forked half becomes the command
         watchdog = threading.Timer(timeout, os.kill, (process, signal.SIGKILL))
         watchdog.start()
         shown = b""
@@ -139,7 +141,7 @@ class Hcluster:
         """Run until a line of its progress holds ``text``, send a signal; (exit code, stderr)."""
         process = subprocess.Popen(
             [str(HCLUSTER), *map(str, words)],
-            env=self._environment(""),
+            env=self.variables(""),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
@@ -270,7 +272,7 @@ def hcluster(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Hcluster
 def image(hcluster: Hcluster) -> str:
     """The image's id; baked when the cloud has none of these inputs."""
     hcluster("ami", "bake", timeout=1200)
-    return str(hcluster.json("ami", "list")[0]["id"])
+    return next(str(one["id"]) for one in hcluster.json("ami", "list") if one["family"] == "hadoop")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +16,12 @@ import pytest
 import yaml
 
 from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec, wait_until
+from tests.cluster.reaching import fetched, memory_of, proxied, started
 
+BIG = 2 << 30
+COPY_MEMORY = 300 << 20
+"""No copy needs more, however big the file; the interpreter with all that it imports takes about a third."""
+STRANGE = os.fsdecode(b'-it\'s "two" $words\n\xff *.csv')
 LINES = [f"{number},{name}" for number, name in enumerate(["ant", "bee", "cat", "bee", "cat", "cat"] * 50)]
 
 
@@ -44,6 +54,24 @@ def test_all_nodes_are_ready_and_tagged(hcluster: Hcluster, cloud: Cloud, first:
         assert tags["project"] == "tests"
         assert node["MetadataOptions"]["HttpTokens"] == "required"
         assert (node.get("InstanceLifecycle") == "spot") == (tags["hcluster:group"] == "core")
+
+
+def test_the_launch_tells_its_phases_and_workers_were_ready_once_their_master_knew_them(
+    hcluster: Hcluster, first: str
+) -> None:
+    found = hcluster.json("show", first, "--timings")
+    master, *workers = found["nodes"]
+    for node in found["nodes"]:
+        names = [span["name"] for span in node["phases"]]
+        assert names[:3] == ["launch", "boot", "identity"]
+        assert {"puppet", "daemons"} <= set(names)
+        assert all(before["end"] == after["begin"] for before, after in pairwise(node["phases"]))
+        assert node["phases"][-1]["end"] == node["ready"]
+    beside = {node["group"]: {span["name"] for span in node["beside"]} for node in found["nodes"]}
+    assert beside["master"] >= {"namenode", "resourcemanager", "hive-server2", "smoke s3a", "smoke metastore"}
+    assert beside["core"] == {"datanode", "nodemanager", "joined hdfs", "joined yarn"}
+    assert found["ready"] == max(node["ready"] for node in [master, *workers])
+    assert "▒" in hcluster("show", first, "--timings").stdout
 
 
 def test_systemd_is_content_and_a_second_puppet_run_changes_nothing(hcluster: Hcluster, first: str) -> None:
@@ -132,7 +160,11 @@ def test_a_second_cluster_of_another_team_reads_the_first_ones_table_and_the_reg
 ) -> None:
     renamed = under_another_profile(hcluster, cloud, tmp_path)
     disks = [{"size_gib": 4}, {"size_gib": 5}]
-    renamed("up", spec(tmp_path, "two", team="science", core={"count": 1, "disks": disks}), team="science")
+    file = spec(tmp_path, "two", team="science", core={"count": 1, "disks": disks})
+    planned(renamed, file, "up", [("launch", "master", 1), ("launch", "core", 1)])
+    assert "hcluster wait two" in renamed("up", file, "--no-wait", team="science").stdout
+    assert replace(renamed, user="eve").json("wait", "two", team="science")["state"] == "ready"
+    planned(renamed, "two", "resize", [("launch", "core", 1)], "core=2")
     rows = hcluster("sql", "two", "select name, n from counts order by n desc", "--format", "csv", team="science")
     assert rows.stdout.split()[1:] == ["cat,150", "bee,100", "ant,50"]
     show = "findmnt --noheadings --output TARGET,FSTYPE --type ext4; sudo ls /mnt/disk1/hadoop"
@@ -142,10 +174,27 @@ def test_a_second_cluster_of_another_team_reads_the_first_ones_table_and_the_reg
     assert {name: listed[name]["team"] for name in (first, "two")} == {first: "analytics", "two": "science"}
     refused = hcluster("down", "two", "--yes", code=1)
     assert "HCLUSTER_TEAM=science" in refused.stderr
+    planned(renamed, "two", "down", [("end", "core", 1), ("end", "master", 1)])
     renamed("down", "two", "--yes", team="science")
     query = "select name, team, owner, state from hcluster.clusters order by name"
     rows = hcluster("sql", first, query, "--format", "csv")
     assert {"one,analytics,tester,ready", "two,science,tester,ended"} <= set(rows.stdout.split())
+
+
+def planned(hcluster: Hcluster, what: str | Path, verb: str, wanted: list[tuple[str, str, int]], *more: str) -> None:
+    """What ``--plan`` tells of nodes that come and go, with prices, and with seconds of the launch before."""
+    plan = hcluster.json(verb, what, *more, "--plan", team="science")
+    told = [(one["kind"], one["group"], one["count"]) for one in plan["actions"]]
+    assert [one for one in told if one[0] in ("launch", "end")] == wanted
+    total = plan["cost"]["groups"][-1]
+    assert plan["cost"]["unknown"] == []
+    assert (total["difference"]["high"] < 0) == (verb == "down")
+    assert total["nodes_after"] - total["nodes_before"] == sum(
+        count if kind == "launch" else -count for kind, _, count in wanted
+    )
+    if verb == "up":
+        assert plan["expected"]["runs"] >= 1
+        assert plan["expected"]["seconds"] > 5
 
 
 def test_a_taken_name_is_refused_with_its_holder(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
@@ -243,6 +292,88 @@ def test_without_its_volume_the_platform_gets_every_table_back_from_the_last_dum
     assert f"volume {old['metastore_volume']} with the metastore's tables is gone" in said
     assert hcluster.json("platform", "status")["metastore_volume"] != old["metastore_volume"]
     assert every_table(hcluster, first) == before
+
+
+def test_a_file_with_a_strange_name_goes_to_every_node_and_back(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
+    (tmp_path / STRANGE).write_bytes(body := os.urandom(100_000))
+    (tmp_path / STRANGE).chmod(0o640)
+    done = hcluster.json("cp", tmp_path / STRANGE, f"{first}:/tmp/")
+    assert [(one["files"], one["bytes"], one["error"]) for one in done] == [(1, 100_000, "")] * 3
+    hcluster("cp", f"{first}:/tmp/{STRANGE}", tmp_path / "back")
+    for one in done:
+        found = tmp_path / "back" / one["address"] / STRANGE
+        assert found.read_bytes() == body
+        assert found.stat().st_mode & 0o777 == 0o640
+
+
+def test_two_gigabytes_arrive_whole_in_little_memory(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
+    with (tmp_path / "big").open("wb") as file:
+        file.truncate(BIG)
+    assert memory_of(hcluster, "cp", str(tmp_path / "big"), f"{first}:/var/tmp/", "-i", "master") < COPY_MEMORY
+    check = ("stat", "-c", "%s %a", "/var/tmp/big")
+    assert hcluster("exec", first, "-i", "master", "--", *check).stdout.split() == [str(BIG), "644"]
+    hcluster("exec", first, "-i", "master", "--", "rm", "/var/tmp/big")
+
+
+def test_a_full_disk_is_told_and_nothing_stays_on_it(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
+    def on_master(command: str) -> str:
+        return hcluster("exec", first, "-i", "master", "--", "sudo", "sh", "-c", command).stdout
+
+    on_master("mkdir -p /mnt/full && mount -t tmpfs -o size=4m,mode=1777 tmpfs /mnt/full")
+    (tmp_path / "much").write_bytes(bytes(20_000_000))
+    failed = hcluster("cp", tmp_path / "much", f"{first}:/mnt/full/", "-i", "master", code=1)
+    assert "cannot write /mnt/full/much: no space left on device [copy-failed]" in failed.stderr
+    assert on_master("ls -A /mnt/full; umount /mnt/full") == ""
+
+
+def test_the_web_pages_open_through_the_proxy_and_so_do_the_links_between_them(hcluster: Hcluster, first: str) -> None:
+    with proxied(hcluster, first, "--port", "0", "--page", "hdfs") as (opened, process):
+        socks = opened["socks"]
+        port = socks.rpartition(":")[2]
+        pages = {page["name"]: page for page in opened["pages"]}
+        assert set(pages) == {"yarn", "hdfs", "history"}
+        for name, expected in (("yarn", "All Applications"), ("hdfs", "<h1>HDFS</h1>"), ("history", "JobHistory")):
+            status, text = fetched(pages[name]["url"], socks)
+            assert (status, expected in text) == (200, True), text[:2000]
+        assert "<h1>HDFS</h1>" in fetched(pages["hdfs"]["local"])[1]
+        nodes = json.loads(fetched(pages["yarn"]["url"].replace("/cluster", "/ws/v1/cluster/nodes"), socks)[1])
+        for worker in nodes["nodes"]["node"]:
+            assert "NodeManager" in fetched(f"http://{worker['nodeHTTPAddress']}/node", socks)[1]
+        with pytest.raises(subprocess.CalledProcessError):
+            fetched("http://169.254.169.254/", socks)
+        assert "is taken by another program" in hcluster("proxy", first, "--port", port, code=1).stderr
+        process.terminate()
+        assert process.wait(60) == 0
+        with pytest.raises(OSError):
+            socket.create_connection(("127.0.0.1", int(port)), timeout=5)
+
+
+def test_a_node_that_dies_under_a_command_is_told_and_the_others_results_are_intact(
+    hcluster: Hcluster, cloud: Cloud, first: str
+) -> None:
+    """The last test of this cluster: a worker is gone after it."""
+    nodes = [one["instance"] for one in hcluster.json("nodes", first)]
+    lost = next(one for one in nodes if one["tags"]["hcluster:group"] == "core")
+    rest = [one["private_ip"] for one in nodes if one["id"] != lost["id"]]
+    command = "echo begun; until test -e /tmp/go; do sleep 0.2; done; echo done"
+    with started(hcluster, "exec", first, "--", "sh", "-c", command) as process:
+        assert process.stdout
+        assert all(process.stdout.readline().endswith("| begun\n") for _ in nodes)
+        cloud.client("ec2").terminate_instances(InstanceIds=[lost["id"]])
+        wait_until("the worker is gone", lambda: len(hcluster.json("nodes", first)) == len(rest), timeout=60)
+        hcluster("exec", first, "--", "touch", "/tmp/go")
+        out, err = process.communicate()
+    assert process.returncode == 1
+    assert sorted(line.partition("|")[0].split()[1] for line in out.splitlines()) == sorted(rest)
+    assert "1 of 3 nodes failed:" in err
+    assert f"core {lost['private_ip']}: the SSH connection to {lost['id']} of {first} ended" in err
+    events = hcluster.json("events", first)
+    assert [(one["instance"], one["exact"]) for one in events if one["kind"] == "lost"] == [(lost["id"], True)]
+    assert [(one["kind"], one["user"]) for one in events if not one["instance"]][:2] == [
+        ("launch", "tester"),
+        ("ready", "tester"),
+    ]
+    assert len([one for one in events if one["kind"] == "joined"]) == 3
 
 
 def under_another_profile(hcluster: Hcluster, cloud: Cloud, folder: Path) -> Hcluster:
