@@ -109,7 +109,7 @@ def _all_launched(ctx: Context, held: Claim, end: float, timeout: float) -> list
         if ctx.clock.now() > end:
             raise DeadlineError(
                 f"cluster {held.cluster} has not all of its nodes after {timeout:.0f} s: {said}",
-                hint="the `up` that began it may have failed, or nodes have ended since: run the same `up` again",
+                hint="the `up` that began it failed, or nodes have ended since: run the same `hcluster up` again",
                 reference="not-launched",
             )
         ctx.clock.sleep(POLL_SECONDS)

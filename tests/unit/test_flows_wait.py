@@ -18,7 +18,7 @@ from hcluster.errors import (
 )
 from hcluster.flows import down as down_flow
 from hcluster.flows import forecast, history, listing, platform, resize, up, wait
-from hcluster.flows.records import read_claim
+from hcluster.flows.records import mark_ending, read_claim
 from hcluster.model import names
 from hcluster.model.forecast import Amount
 from hcluster.testing import NodeScript
@@ -169,6 +169,54 @@ def test_told_nodes_are_waited_for_and_their_failure_is_the_waits(world: World) 
     assert view.ready_nodes == 4
 
 
+SMALL = {"core": {"count": 1}, "site": {"yarn-site": {"a.b": "1"}}}
+"""One node a group: each is told in one batch."""
+
+
+def test_nodes_that_were_told_something_are_waited_for_until_they_have_applied_it(world: World) -> None:
+    up.up(world.context(), flights(core={"count": 1}))
+    up.up(world.context(), flights(**SMALL), wait=False)
+    before = world.cloud.clock.now()
+    wait.until_ready(world.context(user="bob"), "flights")
+    assert world.cloud.clock.now() - before >= 5
+    assert forecast.forecast_up(world.context(), flights(**SMALL)).actions == ()
+
+
+def test_a_node_that_cannot_apply_what_it_is_told_fails_the_wait_and_not_the_next_one(world: World) -> None:
+    def follow(script: NodeScript) -> None:
+        scripts = world.cloud.compute._script
+        scripts.update(dict.fromkeys(scripts, script))
+
+    up.up(world.context(), flights(core={"count": 1}))
+    follow(NodeScript(refuses="no such property"))
+    up.up(world.context(), flights(**SMALL), wait=False)
+    with pytest.raises(NodeFailedError, match="no such property") as failed:
+        wait.until_ready(world.context(), "flights")
+    assert failed.value.reference == "not-converged"
+    follow(NodeScript())
+    world.cloud.clock.sleep(60)
+    up.up(world.context(), flights(**SMALL), wait=False)
+    assert wait.until_ready(world.context(), "flights").state == "ready"
+
+
+def test_a_cluster_that_is_taken_down_while_it_is_waited_for_is_not_registered(world: World) -> None:
+    up.up(world.context(), flights(), wait=False)
+    store = world.cloud.store
+
+    def probe(moment: str, name: str) -> None:
+        nodes = world.cloud.compute._nodes.values()
+        ready = [node for node in nodes if store._objects.get(names.checkin_key("flights", node.id, "ready"))]
+        if (moment, name) == ("after", "checkins.listed") and len(ready) == 3:
+            world.cloud.watch(lambda _moment, _name: None)
+            mark_ending(store, "flights")
+
+    world.cloud.watch(probe)
+    with pytest.raises(ConflictError) as refused:
+        wait.until_ready(world.context(), "flights")
+    assert refused.value.reference == "being-taken-down"
+    assert registered(world) == []
+
+
 def test_what_goes_batch_by_batch_cannot_be_left_alone(world: World) -> None:
     up.up(world.context(), flights(core={"count": 4}))
     bigger = flights(core={"count": 4, "types": ["m5.xlarge"]})
@@ -206,6 +254,28 @@ def test_one_that_is_gone_already_is_not_waited_for_and_one_that_never_was_is_to
     with pytest.raises(NotFoundError) as missing:
         wait.until_gone(world.context(), "fligths")
     assert missing.value.reference == "no-cluster"
+
+
+def test_nodes_without_a_claim_are_waited_for_too(world: World) -> None:
+    up.up(world.context(), flights())
+    world.cloud.store.delete(names.spec_key("flights"))
+    with pytest.raises(DeadlineError, match="3 nodes, unclaimed"):
+        wait.until_gone(world.context(), "flights", timeout=10)
+
+
+def test_a_name_that_is_taken_anew_ends_the_wait_for_the_one_before(world: World) -> None:
+    up.up(world.context(), flights())
+    taken: list[str] = []
+
+    def probe(moment: str, name: str) -> None:
+        if (moment, name) == ("after", "compute.instances") and not taken:
+            taken.append(name)
+            down_flow.down(world.context(), "flights")
+            up.up(world.context(), flights())
+
+    world.cloud.watch(probe)
+    wait.until_gone(world.context(user="bob"), "flights", timeout=300)
+    assert listing.show(world.context(), "flights").ready_nodes == 3
 
 
 def test_a_cluster_that_stays_ends_the_wait_at_its_deadline(world: World) -> None:
@@ -280,6 +350,15 @@ def test_the_plan_of_a_new_cluster_tells_launches_and_prices_and_makes_nothing(w
     assert total.after is not None
     assert 0.192 < total.after.low <= total.after.high < 0.4
     assert found.expected.seconds is None
+
+
+def test_the_master_has_the_price_of_its_own_zone(world: World) -> None:
+    found = forecast.forecast_up(world.context(), flights(master={"market": "spot"}))
+    master, core = found.cost.groups[:2]
+    assert master.after is not None
+    assert core.after is not None
+    assert master.after.low == master.after.high
+    assert core.after.low < core.after.high
 
 
 def test_a_plan_expects_the_seconds_that_the_same_launch_took(world: World) -> None:
