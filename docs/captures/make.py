@@ -1,7 +1,8 @@
-"""Take the captures of this folder anew, on a platform that is up: ``python docs/captures/make.py``.
+"""Take the captures of this folder anew, on a platform that is up: ``python docs/captures/make.py [COMMAND...]``.
 
 HCLUSTER_PLATFORM, HCLUSTER_TEAM and HCLUSTER_STATE say which one; a cluster `flights` is started and ended. Every
-command runs on a terminal of its own, as for people, and README.md and the drawings hold what it showed.
+command runs on a terminal of its own, as for people; README.md and the drawings hold what it showed. With commands
+named, only these are taken, and the others stay as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from screen import Screen
 
 HERE = Path(__file__).resolve().parent
 HCLUSTER = Path(sys.executable).parent / "hcluster"
-WIDTH, HEIGHT = 110, 50
+WIDTH, HEIGHT = 120, 50
 HEAD = """\
 # What it looks like
 
@@ -53,8 +54,6 @@ class Capture:
     """A pattern: the drawing shows the last screen on which it was found, not the end."""
     timeout: float = 900
     codes: tuple[int, ...] = (0,)
-    hidden: bool = False
-    """It only has to happen."""
 
 
 CAPTURES = (
@@ -62,7 +61,7 @@ CAPTURES = (
     Capture("Is everything there?", "doctor", drawn="doctor", codes=(0, 1)),
     Capture(
         "A first cluster from a few questions",
-        "spec init flights.yaml",
+        "spec init my-flights.yaml",
         typed=(
             ("cluster: ", "flights"),
             ("]: ", ""),
@@ -151,28 +150,43 @@ def draw(name: str, words: str, screen: Screen) -> None:
     (HERE / f"{name}.svg").write_text(re.sub(r"[ \t]+$", "", plain, flags=re.MULTILINE), encoding="utf-8")
 
 
-def main() -> int:
-    """Take all of them."""
-    parts = [HEAD]
+def sections(text: str) -> dict[str, str]:
+    """The parts of the page by their titles."""
+    parts = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+    return {part.partition("\n")[0]: f"## {part.rstrip()}\n" for part in parts}
+
+
+def section(capture: Capture, taken: Taken) -> str:
+    """What a command showed, as a part of the page; drawn where its colours say something."""
+    shown = f"```console\n$ hcluster {capture.words}\n{taken.screen.text()}\n```\n"
+    if capture.drawn:
+        draw(capture.drawn, capture.words, taken.frame or taken.screen)
+        shown += f"\n![{capture.title}]({capture.drawn}.svg)\n"
+    return f"## {capture.title}\n\n{shown}"
+
+
+def main(chosen: list[str]) -> int:
+    """Take all of them, or those whose command is one of ``chosen``."""
+    page = HERE / "README.md"
+    parts = sections(page.read_text(encoding="utf-8")) if page.is_file() and chosen else {}
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "wrong.yaml").write_text("name: Flights\nteam: analytcs\ncore: {cuont: 3}\nlifetime: soon\n")
+        (Path(folder) / "flights.yaml").write_text("name: flights\nteam: analytics\nlifetime: 8h\n")
         for capture in CAPTURES:
+            if chosen and capture.words not in chosen:
+                continue
             taken = take(capture, Path(folder))
             print(f"{taken.seconds:6.1f} s  code {taken.code}  hcluster {capture.words}", flush=True)
             if taken.code not in capture.codes:
                 wrong += 1
                 print(taken.screen.text(), flush=True)
-            if capture.hidden:
                 continue
-            shown = [f"$ hcluster {capture.words}", taken.screen.text()]
-            parts += [f"## {capture.title}", "", "```console", *shown, "```", ""]
-            if capture.drawn:
-                draw(capture.drawn, capture.words, taken.frame or taken.screen)
-                parts[-1:] = ["", f"![{capture.title}]({capture.drawn}.svg)", ""]
-    (HERE / "README.md").write_text("\n".join(parts).rstrip() + "\n", encoding="utf-8")
+            parts[capture.title] = section(capture, taken)
+    ordered = [parts[one.title] for one in CAPTURES if one.title in parts]
+    page.write_text("\n".join([HEAD, *ordered]), encoding="utf-8")
     return min(wrong, 1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
