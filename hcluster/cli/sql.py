@@ -1,12 +1,12 @@
-"""``hcluster sql``: statements on a cluster's Hive, their rows on standard output, progress on standard error."""
+"""``hcluster sql``: statements on a cluster's Hive, from arguments, a file or a prompt; rows on standard output."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Self, get_args
 
 import typer
 
@@ -16,11 +16,15 @@ from hcluster.cli.flow import state_of
 from hcluster.cli.pipes import drop_output, quiet_pipe, reader_gone
 from hcluster.cli.progress import reporter
 from hcluster.cli.rows import Format, write
-from hcluster.errors import HclusterError, QueryError, UsageError
+from hcluster.errors import HclusterError, QueryError, UnreachableError, UsageError
+from hcluster.model.events import Progress
 
 if TYPE_CHECKING:
+    from hcluster.cli.config import CliState
+    from hcluster.cli.sql_complete import Candidate
     from hcluster.executors.hive import HiveSession
     from hcluster.flows.context import Context
+    from hcluster.ports import Remote
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -34,19 +38,22 @@ def sql(
         show_default=False,
         help="Statements, separated by semicolons; - reads them from standard input.",
     ),
-    file: Path = typer.Option(None, "--file", "-f", metavar="FILE", help="Read the statements from a file."),
+    file: Path | None = typer.Option(None, "--file", "-f", metavar="FILE", help="Read the statements from a file."),
     form: str = typer.Option("", "--format", metavar="|".join(FORMATS), help="How rows are written; table by default."),
     settings: list[str] = typer.Option([], "--set", metavar="KEY=VALUE", help="A Hive property of this session."),
     timeout: float = typer.Option(3600, min=1, metavar="SECONDS", help="How long one statement may take."),
 ) -> None:
     """Run SQL on a cluster's Hive.
 
+    Without statements, on a terminal, it is a prompt with history and completion; \\? tells what it can do.
+
     Rows go to standard output, progress to standard error. Ctrl-C cancels the running statement on the server. The
     first statement that fails ends the call. With several statements each that has rows writes its own table or JSON
-    array.
+    array. When nobody reads the rows any more (| head) the statement ends, with code 0.
 
     \b
     Examples:
+      hcluster sql flights
       hcluster sql flights "select carrier, count(*) from flights group by carrier"
       hcluster sql flights -f report.sql --format csv > report.csv
       hcluster sql flights "select * from hcluster.clusters" --output json
@@ -56,15 +63,18 @@ def sql(
 
     state = state_of(ctx)
     chosen = _format(form or state.output)
+    if not statements and file is None and sys.stdin.isatty() and sys.stdout.isatty():
+        _prompt(state, name, chosen, _settings(settings), timeout)
+        return
     wanted = parsing.split(_source(statements, file))
     if not wanted:
         raise UsageError("there is no statement to run", hint=f'hcluster sql {name} "show tables"')
     properties = _settings(settings)
     from hcluster.cli import wire
 
-    with quiet_pipe(), _session(wire.context(state), name, properties) as session:
+    with quiet_pipe(), _Link(wire.context(state), name, properties) as link:
         try:
-            _run(session, wanted, chosen, timeout)
+            _run(link.session, wanted, chosen, timeout)
         except QueryError as cause:
             if cause.reference != "query-cancelled":
                 raise
@@ -130,21 +140,95 @@ def _one(session: HiveSession, statement: str, form: Format, cancelled: Callable
         result.close()
 
 
-@contextmanager
-def _session(context: Context, name: str, settings: dict[str, str]) -> Iterator[HiveSession]:
-    """A Hive session on the master of a cluster, in the caller's name."""
-    from hcluster.executors import hive
-    from hcluster.flows import reach
+class _Link:
+    """A session on the master of a cluster, in the caller's name; a context manager that opens it."""
 
-    master = reach.master(context, name)
-    remote = context.connector.connect(master, name)
-    try:
-        with hive.connect(
-            remote, host=master.private_ip, user=context.principal.user, clock=context.clock, settings=settings
-        ) as session:
-            yield session
-    finally:
-        remote.close()
+    def __init__(self, context: Context, name: str, settings: dict[str, str]) -> None:
+        self._context = context
+        self._name = name
+        self._settings = settings
+        self._remote: Remote | None = None
+        self._host = ""
+        self._session: HiveSession | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._session is not None:
+            self._session.close()
+        self.close()
+
+    @property
+    def session(self) -> HiveSession:
+        """The one that is open."""
+        if self._session is None:
+            raise UnreachableError(f"there is no session on cluster {self._name}")
+        return self._session
+
+    def open(self) -> None:
+        """Connect; again over a new connection when it was open."""
+        from hcluster.flows import reach
+
+        if self._session is not None:
+            self._session.close()
+        self.close()
+        master = reach.master(self._context, self._name)
+        self._host = master.private_ip
+        self._remote = self._context.connector.connect(master, self._name)
+        self._session = self.another()
+
+    def another(self) -> HiveSession:
+        """One more session over the same connection."""
+        from hcluster.executors import hive
+
+        if self._remote is None:
+            raise UnreachableError(f"the connection to cluster {self._name} is closed")
+        return hive.connect(
+            self._remote,
+            host=self._host,
+            user=self._context.principal.user,
+            clock=self._context.clock,
+            settings=self._settings,
+        )
+
+    def close(self) -> None:
+        """End the connection; safe to repeat."""
+        remote, self._remote = self._remote, None
+        if remote is not None:
+            remote.close()
+
+
+def _prompt(state: CliState, name: str, form: Format, settings: dict[str, str], timeout: float) -> None:
+    """Statements as they are typed."""
+    from hcluster.cli import wire
+    from hcluster.cli.config import state_folder
+    from hcluster.cli.sql_complete import candidates
+    from hcluster.cli.sql_history import History
+    from hcluster.cli.sql_prompt import Prompt
+    from hcluster.cli.sql_terminal import reader
+    from hcluster.executors.hive_names import Names
+
+    context = wire.context(state)
+    with contextlib.ExitStack() as stack:
+        with reporter() as report:
+            report(Progress("connect", f"connecting to HiveServer2 of cluster {name}"))
+            link = stack.enter_context(_Link(context, name, settings))
+            report(Progress("connect", f"HiveServer2 of cluster {name}, as {context.principal.user}", state="ok"))
+        names = stack.enter_context(Names(link.another))
+        print("Statements end with a semicolon; \\? for help, \\q or Ctrl-D to leave.")
+
+        def complete(before: str, after: str) -> tuple[int, list[Candidate]]:
+            return candidates(before, after, names, prompt.database)
+
+        typed = reader(History(state_folder() / "sql_history"), complete)
+        prompt = Prompt(name, link, typed, names.refresh, form, timeout)
+        prompt.run()
 
 
 def _format(text: str) -> Format:
@@ -158,7 +242,8 @@ def _source(statements: str, file: Path | None) -> str:
     """The text with the statements."""
     if bool(statements) == (file is not None):
         raise UsageError(
-            "give either statements or -f FILE", hint='hcluster sql NAME "select 1", or hcluster sql NAME -f query.sql'
+            "give either statements or -f FILE",
+            hint='hcluster sql NAME "select 1", or hcluster sql NAME -f query.sql; on a terminal neither, for a prompt',
         )
     if statements == "-":
         return sys.stdin.read()

@@ -148,6 +148,15 @@ class HiveSession:
             self._busy = True
             self._channel.close()
 
+    def alive(self) -> bool:
+        """Whether the server still answers and knows the session: it forgets those that were idle for long."""
+        request = ttypes.TGetInfoReq(self._session, ttypes.TGetInfoType.CLI_SERVER_NAME)
+        try:
+            self._call(self._client.GetInfo, request, _CLOSE_SECONDS)
+        except (UnreachableError, DeadlineError, QueryError):
+            return False
+        return True
+
     def execute(
         self,
         statement: str,

@@ -66,3 +66,32 @@ def only_reads(statement: str) -> bool:
     word = first_word(statement)
     # With a word of change in a text or a name the answer is no, which is the safe one.
     return word in _READING and (word == "show" or not _WRITING.search(statement))
+
+
+def finished(text: str) -> bool:
+    """Whether the last statement of a text that is being typed has its semicolon; an open quote or comment has not."""
+    done = False
+    for token in _TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind == "open":
+            return False
+        if kind == "end":
+            done = True
+        elif kind in ("quoted", "hint") or (kind == "text" and token.group().strip()):
+            done = False
+    return done
+
+
+_DDL = frozenset({"create", "drop", "alter", "truncate", "msck", "import", "reload"})
+_USE = re.compile(r"\s*use\s+`?(\w+)`?\s*$", re.IGNORECASE)
+
+
+def changes_names(statement: str) -> bool:
+    """Whether there may be other databases, tables, columns or functions after a statement."""
+    return first_word(statement) in _DDL
+
+
+def database_of(statement: str) -> str:
+    """The database that a ``use`` makes the current one, in lower case; "" for all else."""
+    match = _USE.match(statement)
+    return match[1].lower() if match else ""

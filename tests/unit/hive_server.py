@@ -70,6 +70,8 @@ class HiveServer:
     operations: dict[bytes, Operation] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     refuse_session: str = ""
+    forgets: bool = False
+    """The session, once."""
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -119,6 +121,12 @@ class HiveServer:
         self.sessions.append(req)
         handle = ttypes.TSessionHandle(ttypes.THandleIdentifier(b"s" * 16, b"x" * 16))
         return ttypes.TOpenSessionResp(status=GOOD, serverProtocolVersion=req.client_protocol, sessionHandle=handle)
+
+    def GetInfo(self, req: Any) -> Any:  # noqa: N802
+        if self.forgets:
+            self.forgets = False
+            return ttypes.TGetInfoResp(status=refusal("Invalid SessionHandle"), infoValue=ttypes.TGetInfoValue(""))
+        return ttypes.TGetInfoResp(status=GOOD, infoValue=ttypes.TGetInfoValue("Apache Hive"))
 
     def CloseSession(self, req: Any) -> Any:  # noqa: N802
         self.events.append("close session")
