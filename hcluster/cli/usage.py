@@ -30,13 +30,12 @@ def prepare(command: Any) -> None:
             parameter.get_help_record = partial(_option, record)
             continue
         name = parameter.metavar or str(parameter.name).upper()
-        parameter.get_usage_pieces = partial(_usage, name, required=parameter.required, several=parameter.nargs != 1)
+        parameter.get_usage_pieces = partial(_usage, name, required=parameter.required)
         parameter.get_help_record = partial(_argument, name, record)
 
 
-def _usage(name: str, _ctx: Any, *, required: bool, several: bool) -> list[str]:
-    shown = name if required or name.startswith("[") else f"[{name}]"
-    return [shown if not several or shown.endswith("...") or "..." in shown else f"{shown}..."]
+def _usage(name: str, _ctx: Any, *, required: bool) -> list[str]:
+    return [name if required or name.startswith("[") else f"[{name}]"]
 
 
 def _argument(name: str, record: Callable[[Any], Record | None], ctx: Any) -> Record | None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from hcluster.cli import app
+from hcluster.cli.app import ENTRIES
+from hcluster.cli.lazy import load
 from tests.unit.test_cli_outputs import commands
 
 
@@ -25,6 +29,19 @@ def test_no_help_shows_types_of_python_braces_or_lines_that_a_terminal_breaks(
     examples = text.partition("Examples:")[2].partition("\n\n")[0].splitlines()
     long = [line for line in text.splitlines() if len(line) > 80 and line not in examples]
     assert long == [], "wider than a terminal of 80 columns"
+
+
+def leaf(words: str) -> Any:
+    name, *inner = words.split()
+    command = load(name, ENTRIES[name])
+    return command.commands[inner[0]] if inner else command
+
+
+def test_arguments_that_may_be_several_say_so() -> None:
+    for command in commands():
+        for parameter in leaf(command).params:
+            if parameter.param_type_name == "argument" and parameter.nargs != 1:
+                assert "..." in (parameter.metavar or "") or parameter.metavar.startswith("--"), command
 
 
 @pytest.mark.parametrize(
