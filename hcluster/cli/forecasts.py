@@ -15,7 +15,9 @@ _DONE = ("end", "launch", "tell", "replace", "remove")
 def forecast_text(found: Forecast, again: str) -> str:
     """All of it; ``again`` is the command that does it."""
     doing = [action for action in found.actions if action.kind in _DONE]
-    parts = [actions_text(found.actions, empty=f"{found.cluster}: nothing to do"), cost_text(found.cost)]
+    parts = [actions_text(found.actions, empty=f"{found.cluster}: nothing to do")]
+    if any(line.nodes_before or line.nodes_after for line in found.cost.groups):
+        parts.append(cost_text(found.cost))
     parts.append(expected_text(found.expected, nothing=not doing))
     parts.append(f"Nothing was changed. To do it: {again}" if doing else "Nothing was changed.")
     return "\n\n".join(parts)

@@ -62,6 +62,7 @@ def test_a_plan_without_anything_to_do_says_so() -> None:
     nothing = Cost((GroupCost("total", 0, 0, *([Amount(0, 0)] * 5)),))
     text = forecast_text(Forecast("flights", "up", (), nothing, Expected(None)), "hcluster up f.yaml")
     assert text.startswith("flights: nothing to do\n")
+    assert "USD" not in text, "what is not there has no price"
     assert text.endswith("Nothing was changed.")
     only = forecast_text(Forecast("flights", "up", (PENDING,), nothing, Expected(None)), "hcluster up f.yaml")
     assert only.endswith("Nothing was changed."), "what is pending is not done by the same command"
