@@ -74,6 +74,13 @@ def test_the_launch_tells_its_phases_and_workers_were_ready_once_their_master_kn
     assert "▒" in hcluster("show", first, "--timings").stdout
 
 
+def test_the_beginning_of_its_name_is_enough_to_look_and_nothing_is_lost_unasked(
+    hcluster: Hcluster, first: str
+) -> None:
+    assert hcluster.json("show", first[:-1])["name"] == first
+    assert "[nobody-to-ask]" in hcluster("down", first, code=2).stderr
+
+
 def test_systemd_is_content_and_a_second_puppet_run_changes_nothing(hcluster: Hcluster, first: str) -> None:
     for cluster in (first, "platform"):
         states = hcluster.json("exec", cluster, "--", "systemctl", "is-system-running")
