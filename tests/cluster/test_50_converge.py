@@ -94,18 +94,23 @@ class Jobs:
             raise self._failure[0]
 
 
+def core_node(hcluster: Hcluster) -> dict[str, Any]:
+    (found,) = [node["instance"] for node in hcluster.json("nodes", "conv") if node["group"] == "core"]
+    return dict(found)
+
+
 def test_a_core_node_is_replaced_and_no_job_fails_and_no_block_is_lost(hcluster: Hcluster, running: Path) -> None:
     wanted = spec(running, "conv", core=NEW, site=SITE)
     hcluster("up", wanted)
-    (old,) = [node for node in hcluster.json("nodes", "conv") if node["group"] == "core"]
+    old = core_node(hcluster)
     assert old["type"] == "m5.large", "without --replace nodes stay"
     with Jobs(hcluster) as jobs:
         assert jobs.first.wait(300)
         hcluster("up", wanted, "--replace", "--drain", "5")
     jobs.check()
     assert len(jobs.done) >= 2
-    (new,) = [node for node in hcluster.json("nodes", "conv") if node["group"] == "core"]
-    assert (new["type"], new["instance"] != old["instance"]) == ("m5a.large", True)
+    new = core_node(hcluster)
+    assert (new["type"], new["id"] != old["id"]) == ("m5a.large", True)
     assert on_master(hcluster, "hdfs dfs -cat /f") == "precious\n"
     assert "is HEALTHY" in on_master(hcluster, "hdfs fsck /f")
     layer = json.loads(on_master(hcluster, "cat /etc/hcluster/node.yaml"))
