@@ -55,7 +55,7 @@ def cp(
     Examples:
       hcluster cp job.jar query.sql flights:
       hcluster cp -g core -g task data.bin flights:/var/tmp/
-      hcluster cp flights:/var/log/hadoop/hadoop-namenode.log . -i master
+      hcluster cp flights:/etc/hadoop/core-site.xml . -i master
       hcluster cp -r flights:/etc/hadoop collected/
     """
     from hcluster.flows import copies
