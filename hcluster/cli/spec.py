@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hcluster.cli import render
-from hcluster.cli.config import CliState, platform_file
+from hcluster.cli.config import DEFAULT_TEAM, CliState, platform_file
 from hcluster.cli.failures import exit_code, tell
 from hcluster.cli.flow import confirm, state_of
 from hcluster.errors import SpecError, UsageError
@@ -76,7 +75,7 @@ def init(
     platform = _platform(state)
     options = {"name": name, "team": team, "lifetime": lifetime, "type": instance_type, "market": market}
     given = {key: value for key, value in (options | {"core": core, "task": task}).items() if value}
-    proposed = spec_init.proposal(platform, state.team or _user())
+    proposed = spec_init.proposal(platform, state.team or DEFAULT_TEAM)
     check = spec_init.Checker(platform, _compute(state) if platform else None)
     answers = _answers(proposed, given, check, platform.teams if platform else (), yes=yes)
     target = file or Path(f"{answers.name}.yaml")
@@ -131,11 +130,6 @@ def _compute(state: CliState) -> Any:
         return wire.context(state).compute
 
     return compute
-
-
-def _user() -> str:
-    """A team's name for somebody who has none yet."""
-    return os.environ.get("HCLUSTER_TEAM") or "default"
 
 
 @app.command()
