@@ -91,6 +91,48 @@ def test_systemd_is_content_and_a_second_puppet_run_changes_nothing(hcluster: Hc
         assert {json.loads(node["stdout"])["puppet_exit"] for node in seen} == {0}
 
 
+JVMS = """
+for exe in /proc/[0-9]*/exe; do
+  case $(readlink $exe) in */bin/java) ;; *) continue ;; esac
+  main=$(tr '\\0' '\\n' <${exe%exe}cmdline | grep -E '^org[.]apache[.]' | head -n 1)
+  grep -q '/opt/hadoop/archives/[a-z]*[.]jsa$' ${exe%exe}maps && echo "${main##*.} mapped" || echo "${main##*.} without"
+done
+"""
+"""Of each JVM of a node, containers too: its main class, and whether an archive is in its memory."""
+
+
+def test_every_jvm_has_its_class_data_archive_mapped(hcluster: Hcluster, first: str) -> None:
+    def seen() -> set[str]:
+        told = [
+            node for name in (first, "platform") for node in hcluster.json("exec", name, "--", "sudo", "sh", "-c", JVMS)
+        ]
+        return {line for node in told for line in node["stdout"].splitlines()}
+
+    # HiveServer2 begins a session of Tez, thus a container, when it serves.
+    wait_until("a container of Tez has its archive", lambda: "DAGAppMaster mapped" in seen(), timeout=180)
+    workers, masters = {"DataNode", "NodeManager"}, {"NameNode", "ResourceManager", "JobHistoryServer", "HiveServer2"}
+    daemons = workers | masters | {"HiveMetaStore"}
+    found = {line for line in seen() if line.split()[0] in daemons}
+    assert found == {f"{name} mapped" for name in daemons}
+
+
+def test_a_daemon_without_its_archive_starts_and_the_node_names_it(hcluster: Hcluster, first: str) -> None:
+    archive = "/opt/hadoop/archives/hadoop.jsa"
+    restart = "systemctl restart hadoop-datanode && hcluster-node health >/dev/null; hcluster-node archives; echo $?"
+    node = hcluster.json("nodes", first)[-1]["instance"]["id"]
+
+    def on_node(script: str) -> list[str]:
+        (told,) = hcluster.json("exec", first, "--instance", node, "--", "sudo", "sh", "-c", script)
+        return str(told["stdout"]).splitlines()
+
+    try:
+        told = on_node(f"mv {archive} {archive}.gone && {restart}")
+        assert told == [f"hadoop-datanode.service: {archive} is missing", "1"]
+    finally:
+        on_node(f"mv {archive}.gone {archive}")
+    assert on_node(restart) == ["0"]
+
+
 OOM_KILLS = """
 find /sys/fs/cgroup -name memory.oom_control -o -name memory.events |
   xargs -r awk '$1 == "oom_kill" {n += $2} END {print n+0}'
@@ -124,7 +166,24 @@ def test_a_pushed_key_opens_a_shell_on_the_master(hcluster: Hcluster, first: str
 def test_mapreduce_over_s3a_commits_with_the_magic_committer_on_both_workers(hcluster: Hcluster, first: str) -> None:
     split = "mapreduce.input.fileinputformat.split.maxsize=512"
     source, target = f"s3a://{BUCKET}/data/animals/animals.csv", f"s3a://{BUCKET}/tmp/words"
-    words = ("job", "run", first, "--jar", "examples", "--class", "wordcount", "--", "-D", split, source, target)
+    # Under this option a JVM that cannot use its class-data archive ends.
+    options = ("mapreduce.map.java.opts", "mapreduce.reduce.java.opts", "yarn.app.mapreduce.am.command-opts")
+    strict = [word for option in options for word in ("-D", f"{option}=-Xmx256m -Xshare:on")]
+    words = (
+        "job",
+        "run",
+        first,
+        "--jar",
+        "examples",
+        "--class",
+        "wordcount",
+        "--",
+        "-D",
+        split,
+        *strict,
+        source,
+        target,
+    )
     answer = hcluster.json(*words)
     (application,) = answer["applications"]
     assert application.startswith("application_")
@@ -150,6 +209,7 @@ def test_hive_writes_a_table_to_s3_and_says_what_is_wrong_with_a_statement(hclus
     hcluster(
         "sql",
         first,
+        "set hive.tez.java.opts=-XX:+UseSerialGC -Xshare:on; "
         "create external table animals (id int, name string) row format delimited fields terminated by ',' "
         f"location '{location}'; create table counts stored as orc as "
         "select name, count(*) as n from animals group by name",
