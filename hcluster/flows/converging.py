@@ -58,24 +58,17 @@ def demand_able(ctx: Context, cluster: str, nodes: Sequence[Instance]) -> list[M
         NodeFailedError: one could not apply what it is told now.
     """
     checkins = ctx.checkins.listed(cluster)
-    for node in nodes:
-        tag, phases = node.tags.get(names.TAG_TOLD, ""), checkins.get(node.id, {})
-        what = Told.parse(tag)
-        # What failed before the same was told again is no failure of now.
-        if what is None or _failed_at(phases, what) <= Told.again(tag):
-            continue
-        if what.answer(CONVERGED) not in _answers(phases) and what.answer(UNCONVERGED) in _answers(phases):
-            raise _refusal(ctx, cluster, node.id, what)
-    return [_member(node, checkins.get(node.id, {})) for node in nodes]
+    members = [_member(node, checkins.get(node.id, {})) for node in nodes]
+    for one in members:
+        if one.told is not None and one.failed_to(one.told) and not one.follows(one.told):
+            raise _refusal(ctx, cluster, one.node.id, one.told.answer(UNCONVERGED, one.again))
+    return members
 
 
 def _member(node: Instance, phases: Mapping[str, CheckIn]) -> Member:
     last = latest_phase(phases)
-    return Member(node, last.phase if last else "", "ready" in phases, _answers(phases))
-
-
-def _answers(phases: Mapping[str, CheckIn]) -> frozenset[str]:
-    return latest_answers({phase: checkin.at.timestamp() for phase, checkin in phases.items()})
+    answers = latest_answers({phase: checkin.at.timestamp() for phase, checkin in phases.items()})
+    return Member(node, last.phase if last else "", "ready" in phases, answers, frozenset(phases))
 
 
 def quiet(ctx: Context, course: Course, members: Iterable[Member]) -> frozenset[Told]:
@@ -125,15 +118,17 @@ def order(
 ) -> None:
     """Move the tag of nodes, and wait until they have said that they follow; with ``drain`` seconds, until the nodes
     that the master was told to leave out are empty, too."""
-    phases = ctx.checkins.listed(course.spec.name)
-    # A failure to follow the same before would be taken for one of now.
-    failed = {one: at for one in ids if (at := _failed_at(phases.get(one, {}), what))}
-    ctx.compute.tag(ids, {names.TAG_TOLD: what.tag(int(ctx.clock.now()) if failed else 0)})
+    tags = {**platform_tag(ctx), names.TAG_CLUSTER: course.spec.name}
+    there = {one.node.id: one for one in census(ctx, course.spec.name, ctx.compute.instances(tags))}
+    late = [one for one in ids if one not in there or there[one].told != what or there[one].failed_to(what)]
+    if late:
+        # Never told twice by the same value: a node that followed it earlier would seem to follow it now.
+        ctx.compute.tag(late, {names.TAG_TOLD: what.tag(int(ctx.clock.now()))})
     if not wait:
         return
-    _wait(ctx, course, ids, what, group, _Waiting(CONVERGED, course.timeout, "apply their configuration", failed))
+    _wait(ctx, course, ids, what, group, _Waiting(CONVERGED, course.timeout, "apply their configuration"))
     if drain:
-        wanted = _Waiting(DRAINED, drain, "empty the nodes that are replaced", {})
+        wanted = _Waiting(DRAINED, drain, "empty the nodes that are replaced")
         _wait(ctx, course, ids, what, group, wanted)
 
 
@@ -142,12 +137,6 @@ class _Waiting:
     word: str
     seconds: float
     what: str
-    failed: Mapping[str, float]
-
-
-def _failed_at(phases: Mapping[str, CheckIn], what: Told) -> float:
-    one = phases.get(what.answer(UNCONVERGED))
-    return one.at.timestamp() if one else 0.0
 
 
 def _wait(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: str, wanted: _Waiting) -> None:
@@ -155,20 +144,20 @@ def _wait(ctx: Context, course: Course, ids: Sequence[str], what: Told, group: s
     cluster, end = course.spec.name, ctx.clock.now() + wanted.seconds
     tags = {**platform_tag(ctx), names.TAG_CLUSTER: cluster}
     while True:
-        phases = ctx.checkins.listed(cluster)
-        # One that is not listed may be there all the same: only what is known to have ended has ended.
-        ended = {node.id: node for node in ctx.compute.instances(tags, alive_only=False) if not node.alive}
+        there = {one.node.id: one for one in census(ctx, cluster, ctx.compute.instances(tags, alive_only=False))}
         pending = []
         for one in ids:
-            if one in ended:
+            # One that is not listed may be there all the same: only what is known to have ended has ended.
+            member = there.get(one)
+            if member is not None and not member.node.alive:
                 if group == "master":
-                    raise _master_ended(cluster, ended[one])
+                    raise _master_ended(cluster, member.node)
                 continue
-            own = phases.get(one, {})
-            if wanted.word == CONVERGED and _failed_at(own, what) > wanted.failed.get(one, 0.0):
-                raise _refusal(ctx, cluster, one, what)
-            followed = what.answer(CONVERGED) in _answers(own)
-            if not followed or (wanted.word == DRAINED and what.answer(DRAINED) not in own):
+            if member is None or not member.follows(what):
+                if wanted.word == CONVERGED and member is not None and member.failed_to(what):
+                    raise _refusal(ctx, cluster, one, what.answer(UNCONVERGED, member.again))
+                pending.append(one)
+            elif wanted.word == DRAINED and what.answer(DRAINED, member.again) not in member.phases:
                 pending.append(one)
         done = len(ids) - len(pending)
         ctx.report(Progress(f"{wanted.word} {group}", f"{group}: nodes {wanted.what}", done, len(ids)))
@@ -188,9 +177,9 @@ def _master_ended(cluster: str, node: Instance) -> NodeFailedError:
     )
 
 
-def _refusal(ctx: Context, cluster: str, one: str, what: Told) -> NodeFailedError:
+def _refusal(ctx: Context, cluster: str, one: str, answer: str) -> NodeFailedError:
     try:
-        body = ctx.checkins.read(cluster, one, what.answer(UNCONVERGED)).body
+        body = ctx.checkins.read(cluster, one, answer).body
     except HclusterError:
         body = {}
     return NodeFailedError(

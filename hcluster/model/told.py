@@ -27,16 +27,16 @@ class Told:
     release: str
 
     def tag(self, again: int = 0) -> str:
-        """The tag's value. With another number in ``again`` a node that failed tries the same once more."""
+        """The tag's value. With another number in ``again`` it is told anew what it was told before."""
         return f"{self.config}-{self.release}" + (f"-{again}" if again else "")
 
-    def mark(self) -> str:
-        """A short name for it, in the keys of check-ins."""
-        return hashlib.sha256(self.tag().encode()).hexdigest()[:16]
+    def mark(self, again: int = 0) -> str:
+        """A short name for the tag's value, in the keys of check-ins."""
+        return hashlib.sha256(self.tag(again).encode()).hexdigest()[:16]
 
-    def answer(self, word: str) -> str:
-        """The phase with which a node answers."""
-        return f"{word}.{self.mark()}"
+    def answer(self, word: str, again: int = 0) -> str:
+        """The phase with which a node answers to that value of the tag, and to no earlier one."""
+        return f"{word}.{self.mark(again)}"
 
     @staticmethod
     def parse(text: str) -> Told | None:

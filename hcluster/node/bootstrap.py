@@ -219,7 +219,7 @@ def join(user_data: UserData, identity: Identity, marks: Marks, paths: Paths) ->
     # What it was launched with, or what it was told since: what is told from now on differs from it.
     told = Told(user_data.config_sha256, user_data.release_sha256)
     write(paths.var / "told", identity.told + "\n")
-    check_in(told.answer(CONVERGED))
+    check_in(told.answer(CONVERGED, Told.again(identity.told)))
     marks.enter("ready")
     # A daemon without its archive serves as well; whoever wonders why it is late shall find it here.
     without = archives.unused([check.unit for check in health.load(paths.etc / "health.json")])

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hcluster.errors import DeadlineError, HclusterError
-from hcluster.model.told import CONVERGED, UNCONVERGED, Told
+from hcluster.model.told import CONVERGED, DRAINED, UNCONVERGED, Told
 from hcluster.model.user_data import UserData
 from hcluster.node import drain, health, lifetime, release
 from hcluster.node.bootstrap import HEALTH_SECONDS, Marks, Paths, explained, prepare, write
@@ -28,6 +28,7 @@ def converge(imds: Imds | None = None, paths: Paths | None = None) -> int:
     try:
         identity = imds.identity()
         user_data, told = told_by(UserData.parse(identity.user_data), identity)
+        again = Told.again(identity.told)
     except HclusterError as cause:
         print(f"hcluster: {cause.message}\n{cause.context}", file=sys.stderr, flush=True)
         return 1
@@ -38,9 +39,9 @@ def converge(imds: Imds | None = None, paths: Paths | None = None) -> int:
         reference, message, context = explained(cause)
         print(f"hcluster: not converged in step {marks.step}: {message}\n{context}", file=sys.stderr, flush=True)
         body = {"reference": reference, "message": message, "log_tail": context[-8000:], "step": marks.step}
-        return _answer(identity, user_data, bucket, paths, told.answer(UNCONVERGED), body) or 1
+        return _answer(identity, user_data, bucket, paths, told.answer(UNCONVERGED, again), body) or 1
     write(paths.var / "converged", json.dumps({"at": time.time(), **body}) + "\n")
-    return _answer(identity, user_data, bucket, paths, told.answer(CONVERGED), {**body, "marks": marks.times})
+    return _answer(identity, user_data, bucket, paths, told.answer(CONVERGED, again), {**body, "marks": marks.times})
 
 
 def follow(user_data: UserData, identity: Identity, bucket: Bucket, marks: Marks, paths: Paths) -> dict[str, object]:
@@ -69,7 +70,7 @@ def _drain(shared: Mapping[str, Any], user_data: UserData, identity: Identity, p
     excluded = shared.get("excluded") or {}
     drain.refresh(excluded, int(shared.get("drain_seconds") or 0), paths.var)
     if any(excluded.values()):
-        drain.start(told_by(user_data, identity)[1].mark())
+        drain.start(told_by(user_data, identity)[1].mark(Told.again(identity.told)))
 
 
 def settle(units: Sequence[str], deadline_seconds: float = SETTLE_SECONDS) -> None:
@@ -114,9 +115,9 @@ def watch_drain(imds: Imds | None = None, paths: Paths | None = None) -> int:
     values = json.loads((paths.etc / "node.yaml").read_text())
 
     def still_told() -> bool:
-        return Told.parse(imds.identity().told) == told
+        return imds.identity().told == identity.told
 
     def check_in(phase: str, body: Mapping[str, object]) -> None:
         bucket.check_in(user_data.cluster, identity.instance, phase, body)
 
-    return drain.watch(values, told, still_told, check_in)
+    return drain.watch(values, told.answer(DRAINED, Told.again(identity.told)), still_told, check_in)

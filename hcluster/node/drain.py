@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hcluster.errors import NodeFailedError
-from hcluster.model.told import DRAINED, Told
 
 POLL_SECONDS = 2.0
 PROGRAM = "/usr/local/bin/hcluster-node"
@@ -104,7 +103,7 @@ def start(mark: str) -> None:
 
 def watch(
     values: Mapping[str, Any],
-    told: Told,
+    answer: str,
     still_told: Callable[[], bool],
     check_in: Callable[[str, Mapping[str, object]], None],
     *,
@@ -116,8 +115,8 @@ def watch(
 
     Args:
         values: this node's Hiera layer.
-        told: what it is told.
-        still_told: whether it still is.
+        answer: the phase with which it answers.
+        still_told: whether it is told the same still.
         check_in: how it answers.
         ask: reads JSON from a URL.
         sleep: lets seconds pass.
@@ -132,7 +131,7 @@ def watch(
         except (OSError, ValueError, LookupError) as cause:
             left = [f"asking failed: {cause}"]
         if not left:
-            check_in(told.answer(DRAINED), {})
+            check_in(answer, {})
             return 0
         if "; ".join(left) != said:
             said = "; ".join(left)

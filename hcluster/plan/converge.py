@@ -15,7 +15,7 @@ from hcluster.errors import NodeFailedError, UsageError
 from hcluster.model import names
 from hcluster.model.actions import Action, Kind
 from hcluster.model.node import Instance
-from hcluster.model.told import CONVERGED, Told, can_hear
+from hcluster.model.told import CONVERGED, UNCONVERGED, Told, can_hear
 from hcluster.plan.changes import Change
 from hcluster.spec.cluster import ClusterSpec
 
@@ -35,6 +35,8 @@ class Member:
     was_ready: bool = False
     answers: frozenset[str] = frozenset()
     """Its newest answer to what it was told; see ``hcluster.model.told``."""
+    phases: frozenset[str] = frozenset()
+    """All its check-ins."""
 
     @property
     def group(self) -> str:
@@ -47,13 +49,22 @@ class Member:
         return Told.parse(self.node.tags.get(names.TAG_TOLD, ""))
 
     @property
+    def again(self) -> int:
+        """The number with which its tag tells it."""
+        return Told.again(self.node.tags.get(names.TAG_TOLD, ""))
+
+    def failed_to(self, told: Told) -> bool:
+        """Whether it is told this, and has said that it could not apply it."""
+        return self.told == told and told.answer(UNCONVERGED, self.again) in self.answers
+
+    @property
     def hears(self) -> bool:
         """Whether it can be told anything."""
         return self.told is not None and can_hear(self.node.tags)
 
     def follows(self, told: Told | None) -> bool:
         """Whether it is told this, and has said that it applied it."""
-        return told is not None and self.told == told and told.answer(CONVERGED) in self.answers
+        return told is not None and self.told == told and told.answer(CONVERGED, self.again) in self.answers
 
 
 @dataclass(frozen=True, slots=True)

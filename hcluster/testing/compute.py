@@ -299,7 +299,8 @@ class InMemoryCompute(InMemoryVolumes):
     def _answer(self, identity: str, value: str, word: str, body: Mapping[str, object] | None = None) -> None:
         node, told = self._nodes[identity], Told.parse(value)
         if told is not None and self._store and node.alive and node.tags.get(names.TAG_TOLD) == value:
-            key = names.checkin_key(node.tags.get(names.TAG_CLUSTER, ""), identity, told.answer(word))
+            phase = told.answer(word, Told.again(value))
+            key = names.checkin_key(node.tags.get(names.TAG_CLUSTER, ""), identity, phase)
             self._store.write_as_node(key, body or {})
 
     def _dated(self, reason: str) -> datetime | None:

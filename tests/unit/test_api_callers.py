@@ -153,7 +153,7 @@ class World:
 
     def _check_in(self) -> None:
         done: set[str] = set()
-        answered: dict[str, Told] = {}
+        answered: dict[str, str] = {}
         while not self._ended.wait(0.05):
             for instance in list(self.cloud.server._backend.alive()):
                 tags = dict(self.cloud.server._backend.tags.get(instance.id, {}))
@@ -165,11 +165,12 @@ class World:
                 for phase, body in phases:
                     store.put(names.checkin_key(cluster, instance.id, phase), json.dumps(body).encode())
                 done.add(instance.id)
-                told = Told.parse(tags.get(names.TAG_TOLD, ""))
-                if told and answered.get(instance.id) != told:
+                tag = tags.get(names.TAG_TOLD, "")
+                told = Told.parse(tag)
+                if told and answered.get(instance.id) != tag:
                     # Nodes read their tags at the metadata service; what they answer needs their policy.
-                    store.put(names.checkin_key(cluster, instance.id, told.answer(CONVERGED)), b"{}")
-                    answered[instance.id] = told
+                    store.put(names.checkin_key(cluster, instance.id, told.answer(CONVERGED, Told.again(tag))), b"{}")
+                    answered[instance.id] = tag
 
 
 @pytest.fixture(scope="module")

@@ -166,6 +166,18 @@ def test_a_node_that_cannot_apply_it_fails_up_with_its_words_and_later_batches_a
     assert up.plan_up(world.context(), CHANGED) == []
 
 
+def test_a_change_that_is_taken_back_is_not_taken_for_followed_by_an_earlier_answer(world: World) -> None:
+    """A, then B, then A again while the node is still busy with B: its newest answer is that of the first A."""
+    master = nodes(world, "master")[0]
+    world.cloud.compute._script[master.id] = NodeScript(converges=200.0)
+    with pytest.raises(DeadlineError):
+        up.up(world.context(), CHANGED, timeout=30)
+    began = world.cloud.clock.now()
+    up.up(world.context(), RUNNING)
+    assert world.cloud.clock.now() - began >= 200
+    assert up.plan_up(world.context(), RUNNING) == []
+
+
 def test_a_node_that_does_not_answer_is_named_after_the_deadline(world: World) -> None:
     worker = nodes(world, "task")[0]
     world.cloud.compute._script[worker.id] = NodeScript(converges=0)

@@ -85,7 +85,7 @@ def test_what_the_tag_tells_is_applied_and_answered_and_noted(node: Node) -> Non
     told = node.later(workers=5)
     assert node.hears(told.tag(again=7)) == 0
     assert node.layer()["hcluster::workers"] == 5
-    assert list(node.objects.checkins) == [told.answer("converged")]
+    assert list(node.objects.checkins) == [told.answer("converged", 7)]
     assert (node.paths.var / "told").read_text() == told.tag(again=7) + "\n"
 
 
@@ -237,7 +237,7 @@ class Draining:
         values = {"hcluster::excluded": EXCLUDED, "hcluster::master_host": "m", "hcluster::drain_seconds": 60}
         return drain.watch(
             values,
-            Told("a" * 64, "b" * 64),
+            "drained.0123456789abcdef",
             lambda: self.told,
             self.check_in,
             ask=self.ask,
@@ -250,7 +250,7 @@ def test_the_master_answers_once_all_is_empty_whatever_daemons_say_meanwhile() -
     busy = info("Decommission In Progress")
     one = Draining(OSError("connection refused"), busy, {"no": "bean"}, busy, info("Decommissioned"))
     assert one.watch() == 0
-    assert one.said == [Told("a" * 64, "b" * 64).answer("drained")]
+    assert one.said == ["drained.0123456789abcdef"]
 
 
 def test_draining_ends_with_its_deadline_or_with_the_next_order() -> None:
