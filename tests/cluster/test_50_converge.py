@@ -105,7 +105,7 @@ def test_a_core_node_is_replaced_and_no_job_fails_and_no_block_is_lost(hcluster:
     old = core_node(hcluster)
     assert old["type"] == "m5.large", "without --replace nodes stay"
     with Jobs(hcluster) as jobs:
-        assert jobs.first.wait(300)
+        assert jobs.first.wait(600)
         hcluster("up", wanted, "--replace", "--drain", "5")
     jobs.check()
     assert len(jobs.done) >= 2
