@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec, wait_until
+from tests.cluster.conftest import BUCKET, HCLUSTER, Cloud, Hcluster, spec, wait_until
 from tests.cluster.reaching import fetched, memory_of, proxied, started
+from tests.unit.screen import Screen
 
 BIG = 2 << 30
 COPY_MEMORY = 300 << 20
@@ -220,6 +221,60 @@ def test_hive_writes_a_table_to_s3_and_says_what_is_wrong_with_a_statement(hclus
     assert f"s3a://{BUCKET}/warehouse/" in described
     wrong = hcluster("sql", first, "select nosuch from animals", code=1)
     assert "nosuch" in wrong.stderr
+
+
+MILLION = (
+    "select a.p * 1000 + b.p as n, concat('row-', a.p, '-', b.p) as name from "
+    "(select posexplode(split(space(999), ' ')) as (p, x)) a cross join "
+    "(select posexplode(split(space(999), ' ')) as (p, x)) b"
+)
+
+
+def test_a_million_rows_go_to_a_reader_that_leaves(hcluster: Hcluster, first: str) -> None:
+    command = [str(HCLUSTER), "sql", first, MILLION, "--format", "csv"]
+    process = subprocess.Popen(
+        command, env=hcluster.variables(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout as stream:
+        assert [stream.readline() for _ in range(2)] == ["n,name\n", "0,row-0-0\n"]
+    with process.stderr as stream:
+        told = stream.read()
+    assert process.wait(timeout=120) == 0, told
+    assert "rror" not in told
+
+
+def test_hives_session_is_listed_killed_and_its_logs_are_read(hcluster: Hcluster, first: str) -> None:
+    (session, *_) = [one for one in hcluster.json("job", "list", first, "--user", "hive") if one["type"] == "TEZ"]
+    assert session["state"] == "running"
+    running = hcluster.json("job", "logs", first, session["id"], "--tail", "5")
+    assert {one["container"].split("_")[1:3] == session["id"].split("_")[1:3] for one in running} == {True}
+    (killed,) = hcluster.json("job", "kill", first, session["id"], "--yes")
+    assert killed == {"id": session["id"], "was": "running", "state": "killed"}
+    (again,) = hcluster.json("job", "kill", first, session["id"], "--yes")
+    assert (again["was"], again["state"]) == ("killed", "killed")
+    collected = hcluster("job", "logs", first, session["id"], "--file", "syslog", "--tail", "3").stdout
+    assert collected.strip()
+    assert "did you mean" in hcluster("job", "logs", first, f"{session['id'][:-4]}9999", code=1).stderr
+    assert session["id"] in {one["id"] for one in hcluster.json("job", "list", first, "--state", "killed")}
+
+
+def test_a_prompt_runs_statements_in_one_session_on_a_terminal(hcluster: Hcluster, first: str, tmp_path: Path) -> None:
+    environment = {**hcluster.variables(), "TERM": "xterm", "PAGER": "cat", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    with Screen([str(HCLUSTER), "sql", first], environment, tmp_path) as screen:
+        screen.until(f"{first}:default>")
+        screen.send("use default;\r")
+        screen.until(f"{first}:default>")
+        screen.send("show tables;\r")
+        screen.until("animals")
+        screen.until(f"{first}:default>")
+        screen.send("\\d animals\r")
+        screen.until("(2 rows)")
+        screen.until(f"{first}:default>")
+        screen.send("\x04")
+        assert screen.ended() == 0
+    assert "Traceback" not in screen.shown
 
 
 def test_a_second_cluster_of_another_team_reads_the_first_ones_table_and_the_registry(
