@@ -325,7 +325,7 @@ def test_puppet_loads_what_the_image_has_compiled_when_it_has(monkeypatch: pytes
         return subprocess.CompletedProcess(command, 0)
 
     monkeypatch.delenv("RUBYOPT", raising=False)
-    monkeypatch.setattr(release.subprocess, "run", puppet)
+    monkeypatch.setattr(subprocess, "run", puppet)
     monkeypatch.setattr(release, "RUBY_CACHE", tmp_path / "ruby-cache.rb")
     release.apply(tmp_path, "core", tmp_path / "log")
     (tmp_path / "ruby-cache.rb").touch()
