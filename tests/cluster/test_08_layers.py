@@ -56,7 +56,7 @@ def shell(cloud: Cloud, tmp_path: Path) -> Iterator[Any]:
     vpc = ec2.describe_vpcs()["Vpcs"][0]
     group = ec2.create_security_group(GroupName=NAME, Description="ssh", VpcId=vpc["VpcId"])["GroupId"]
     ec2.authorize_security_group_ingress(
-        GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp=f"{cloud_gateway(ec2)}/32"
+        GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp=vpc["CidrBlock"]
     )
     launched: list[str] = []
 
@@ -93,11 +93,6 @@ def shell(cloud: Cloud, tmp_path: Path) -> Iterator[Any]:
     ec2.delete_key_pair(KeyName=NAME)
 
 
-def cloud_gateway(ec2: Any) -> str:
-    """The machine's own address in the cloud's network."""
-    return str(ec2.meta.endpoint_url).split("//", 1)[1].rsplit(":", 1)[0]
-
-
 def living(ec2: Any, ids: list[str]) -> list[str]:
     found = ec2.describe_instances(InstanceIds=ids)["Reservations"]
     nodes = [node for reservation in found for node in reservation["Instances"]]
@@ -123,13 +118,13 @@ def test_a_layer_on_the_hadoop_image_is_baked_once_by_two_and_its_instances_have
         text = shell(
             baked,
             f"jq -r '.layers[].name' /etc/hcluster/image.json; sha256sum /opt/hcluster/jars/own.jar;"
-            f"/opt/hcluster/python/{NAME}/bin/tabulate --version; sudo cat /etc/own/deep/greeting;"
+            f"echo one two | /opt/hcluster/python/{NAME}/bin/tabulate; sudo cat /etc/own/deep/greeting;"
             "ls /var/cache/hcluster; ls /var/lib/hadoop /etc/hadoop 2>/dev/null; systemctl --failed --no-legend",
         )
         jar = hashlib.sha256((folder / "own.jar").read_bytes()).hexdigest()
         assert text.splitlines()[:2] == ["hadoop", NAME]
         assert f"{jar}  /opt/hcluster/jars/own.jar" in text
-        assert "0.9.0" in text
+        assert "one  two" in text
         # The content as it was written, and the last of all: nothing of the bake is left, and no unit has failed.
         assert text.endswith("hello %{literal('x')}\n")
         failed(hcluster, folder)
