@@ -80,7 +80,7 @@ def node_timings(instance: Instance, group: str, checkin: CheckIn | None, origin
     zero = origin.timestamp()
 
     def seconds(part: str) -> dict[str, float]:
-        return {name: max(0.0, at - zero) for name, at in _numbers(checkin.body.get(part)).items()}
+        return {name: round(max(0.0, at - zero), 3) for name, at in _numbers(checkin.body.get(part)).items()}
 
     marks = seconds("marks")
     ready = marks.get("ready") if checkin.phase == "ready" else None
@@ -135,11 +135,10 @@ def _chained(steps: Sequence[tuple[str, float]], end: float) -> tuple[Span, ...]
     bounds = [*(at for _, at in steps[1:]), end]
     for (name, begin), until in zip(steps, bounds, strict=True):
         at, to = round(begin, 3), round(max(begin, until), 3)
-        if to - at < _LEAST:
-            continue
-        if spans and spans[-1].name == name:
-            spans[-1] = Span(name, spans[-1].begin, to)
-        else:
+        if spans and (spans[-1].name == name or to - at < _LEAST):
+            # What is too short to be told belongs to the step before it, so that none is missing between two.
+            spans[-1] = Span(spans[-1].name, spans[-1].begin, to)
+        elif to - at >= _LEAST:
             spans.append(Span(name, at, to))
     return tuple(spans)
 

@@ -14,8 +14,9 @@ import pytest
 from tests.cluster.conftest import Hcluster, spec
 
 TIMES = "systemctl show --property=ActiveEnterTimestampMonotonic --value"
-OLD = {"types": ["m5.large"], "market": "on-demand", "count": 1}
-NEW = {**OLD, "types": ["m5a.large"]}
+# Large enough here for Hive's session and a job beside it.
+OLD = {"types": ["m5.xlarge"], "market": "on-demand", "count": 1}
+NEW = {**OLD, "types": ["m5a.xlarge"]}
 SITE = {"yarn-site": {"yarn.nodemanager.delete.debug-delay-sec": 1}}
 
 
@@ -103,14 +104,14 @@ def test_a_core_node_is_replaced_and_no_job_fails_and_no_block_is_lost(hcluster:
     wanted = spec(running, "conv", core=NEW, site=SITE)
     hcluster("up", wanted)
     old = core_node(hcluster)
-    assert old["type"] == "m5.large", "without --replace nodes stay"
+    assert old["type"] == "m5.xlarge", "without --replace nodes stay"
     with Jobs(hcluster) as jobs:
         assert jobs.first.wait(600)
         hcluster("up", wanted, "--replace", "--drain", "5")
     jobs.check()
     assert len(jobs.done) >= 2
     new = core_node(hcluster)
-    assert (new["type"], new["id"] != old["id"]) == ("m5a.large", True)
+    assert (new["type"], new["id"] != old["id"]) == ("m5a.xlarge", True)
     assert on_master(hcluster, "hdfs dfs -cat /f") == "precious\n"
     assert "is HEALTHY" in on_master(hcluster, "hdfs fsck /f")
     layer = json.loads(on_master(hcluster, "cat /etc/hcluster/node.yaml"))
