@@ -9,7 +9,7 @@ from hcluster.model.actions import Action
 from hcluster.model.forecast import Amount, Cost, Expected, Forecast, GroupCost
 
 UNKNOWN = "unknown"
-_DONE = ("end", "launch", "tell", "replace", "remove")
+_DONE = ("end", "launch", "restore", "tell", "drain", "replace", "remove")
 
 
 def forecast_text(found: Forecast, again: str) -> str:

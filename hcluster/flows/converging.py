@@ -18,7 +18,7 @@ from hcluster.model.events import Progress
 from hcluster.model.node import CheckIn, Instance
 from hcluster.model.told import CONVERGED, DRAINED, UNCONVERGED, Told, latest_answers
 from hcluster.plan.converge import Member
-from hcluster.plan.nodes import is_quiet
+from hcluster.plan.nodes import is_quiet, left_out
 from hcluster.spec.cluster import ClusterSpec
 
 MOST_READ = 4
@@ -81,6 +81,13 @@ def quiet(ctx: Context, course: Course, members: Iterable[Member]) -> frozenset[
     )
 
 
+def drained(ctx: Context, course: Course, members: Sequence[Member]) -> frozenset[str]:
+    """Ids of the nodes that the master was told to drain by a run that did not come to its end."""
+    told_now = [one.told for one in members if one.group == "master" and one.node.alive and one.told]
+    configs = [config_of(ctx, course, one) for one in told_now if one != course.told]
+    return frozenset(name for config in configs for name in left_out(config, [one.node for one in members]))
+
+
 def config_of(ctx: Context, course: Course, one: Told) -> dict[str, object]:
     """The configuration that nodes of this launch are told, {} when it is gone."""
     try:
@@ -114,13 +121,21 @@ def batches(ids: Sequence[str], count: int) -> list[Sequence[str]]:
 
 
 def order(
-    ctx: Context, course: Course, ids: Sequence[str], what: Told, group: str, *, drain: float = 0, wait: bool = True
+    ctx: Context,
+    course: Course,
+    ids: Sequence[str],
+    what: Told,
+    group: str,
+    *,
+    drain: float = 0,
+    wait: bool = True,
+    anew: bool = False,
 ) -> None:
     """Move the tag of nodes, and wait until they have said that they follow; with ``drain`` seconds, until the nodes
-    that the master was told to leave out are empty, too."""
+    that the master was told to leave out are empty, too. ``anew``: also of those that follow it."""
     tags = {**platform_tag(ctx), names.TAG_CLUSTER: course.spec.name}
     there = {one.node.id: one for one in census(ctx, course.spec.name, ctx.compute.instances(tags))}
-    late = [one for one in ids if one not in there or there[one].told != what or there[one].failed_to(what)]
+    late = [one for one in ids if anew or one not in there or there[one].told != what or there[one].failed_to(what)]
     if late:
         # Never told twice by the same value: a node that followed it earlier would seem to follow it now.
         ctx.compute.tag(late, {names.TAG_TOLD: what.tag(int(ctx.clock.now()))})
@@ -194,7 +209,8 @@ def _late(ctx: Context, cluster: str, pending: Sequence[str], total: int, wanted
     if wanted.word == DRAINED:
         return DeadlineError(
             f"the nodes of cluster {cluster} that are to be replaced are not empty after {wanted.seconds:.0f} s",
-            hint="nothing was terminated; `hcluster up --replace` goes on with them, `hcluster up` lets them be",
+            hint="nothing was terminated, and the same `hcluster up` goes on with them; when the spec is as it was, "
+            "they serve again",
             reference="not-drained",
         )
     return DeadlineError(
@@ -206,7 +222,12 @@ def _late(ctx: Context, cluster: str, pending: Sequence[str], total: int, wanted
     )
 
 
-def without(course: Course, excluded: Mapping[str, list[str]]) -> Course:
-    """The course of a master that shall empty some nodes."""
+def without(course: Course, excluded: Mapping[str, list[str]], returning: Sequence[str] = ()) -> Course:
+    """The course of a master that shall empty some nodes.
+
+    ``returning``: host names of nodes that it was told to empty and shall have again. It does nothing for them but to
+    hold the note, until they have started what has ended meanwhile.
+    """
     seconds = int(course.drain) if any(excluded.values()) else 0
-    return replace(course, config={**course.config, "excluded": dict(excluded), "drain_seconds": seconds})
+    config = {**course.config, "excluded": dict(excluded), "drain_seconds": seconds}
+    return replace(course, config=config | ({"returning": sorted(returning)} if returning else {}))

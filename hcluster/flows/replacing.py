@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hcluster.errors import HclusterError, UsageError
 from hcluster.flows.context import Context
@@ -31,7 +31,7 @@ def demand_listening_master(members: Sequence[Member], actions: Sequence[Action]
         UsageError: the master does not hear.
     """
     masters = [one for one in members if one.group == "master" and one.node.alive]
-    if any(one.kind == "replace" for one in actions) and not all(one.hears for one in masters):
+    if any(one.kind in ("drain", "replace") for one in actions) and not all(one.hears for one in masters):
         raise UsageError(
             "nodes of this cluster cannot be replaced: its master cannot be told which ones to drain",
             context="it was launched by an earlier version of hcluster, or with tags whose keys have other characters "
@@ -65,6 +65,30 @@ def replace_nodes(ctx: Context, course: Course, action: Action) -> None:
         detail = {"nodes": [node.id for node in old][:50]}
         note(ctx, course.spec.name, "replace", f"{len(old)} of group {action.group} ({action.reason})", detail)
     ctx.report(Progress(f"replace {action.group}", f"{action.group}: {action.count} replaced", state="ok"))
+
+
+def of_master(course: Course, nodes: Sequence[Instance], actions: Sequence[Action], drained: Collection[str]) -> Course:
+    """What the master is told before anybody is drained: it goes on with whom it drains already, if they go. Pure."""
+    going = {name for action in actions if action.kind in ("drain", "replace") for name in action.nodes}
+    back = {name for action in actions if action.kind == "restore" for name in action.nodes}
+    on = [node for node in nodes if node.id in drained and node.id in going]
+    return without(course, leaving(on), [node.private_dns for node in nodes if node.id in back])
+
+
+def restore(ctx: Context, course: Course, action: Action) -> None:
+    """Let nodes serve again that the master has drained, after it was told to have them.
+
+    A NodeManager ends when YARN has given its node up; a node that is told something starts it, nothing else does soon.
+
+    Raises:
+        ConflictError: the cluster is not ours any more, or its spec was changed.
+        NodeFailedError, DeadlineError: a node could not, or did not answer in time.
+    """
+    demand_claim(ctx.store, course.held)
+    write_config(ctx, course.ground, course.config)
+    order(ctx, course, action.nodes, course.told, action.group, anew=True)
+    detail = {"nodes": list(action.nodes)[:50]}
+    note(ctx, course.spec.name, "change", f"{action.group}: {action.what} ({action.reason})", detail)
 
 
 def release_master(ctx: Context, course: Course) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hcluster.errors import DeniedError, HclusterError, NotFoundError, UsageError
 from hcluster.flows.context import Context
-from hcluster.flows.converging import Course, census, quiet, tell
+from hcluster.flows.converging import Course, census, drained, quiet, tell
 from hcluster.flows.down import close
 from hcluster.flows.gather import gather
 from hcluster.flows.launch import Ground, GroupPlan, launch, pin_release, resolve_image
@@ -27,7 +27,14 @@ from hcluster.flows.records import (
     read_platform,
     taken_up,
 )
-from hcluster.flows.replacing import demand_listening_master, group_plan, release_master, replace_nodes
+from hcluster.flows.replacing import (
+    demand_listening_master,
+    group_plan,
+    of_master,
+    release_master,
+    replace_nodes,
+    restore,
+)
 from hcluster.flows.timeline import node_details, note
 from hcluster.flows.waiting import platform_tag, wait_gone, wait_ready
 from hcluster.model import names
@@ -45,6 +52,8 @@ from hcluster.spec.cluster import ClusterSpec
 
 DRAIN_SECONDS = 600.0
 """How long work on a node that is replaced may go on by default."""
+STEPWISE = ("restore", "drain", "replace")
+"""Kinds of actions in which the master is told something before and after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +121,7 @@ def plan_up(ctx: Context, spec: ClusterSpec, *, replace: bool = False) -> list[A
     known = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: spec.name}, alive_only=False)
     masters = [node for node in known if node.alive and node.tags.get(names.TAG_GROUP) == "master"]
     course = _course(ctx, aim, held, masters[0].private_dns if masters else "")
-    return _decide(ctx, course, known, changed, replace=replace)
+    return _decide(ctx, course, known, changed, replace=replace)[0]
 
 
 def _aim(ctx: Context, spec: ClusterSpec) -> Aim:
@@ -206,8 +215,8 @@ def _course(
 
 def _decide(
     ctx: Context, course: Course, known: Sequence[Instance], changed: Sequence[Change], *, replace: bool
-) -> list[Action]:
-    """The actions of an ``up`` that finds these nodes."""
+) -> tuple[list[Action], Course]:
+    """The actions of an ``up`` that finds these nodes, and what its master is told."""
     spec, members = course.spec, census(ctx, course.spec.name, known)
     wanted = Wanted(
         launch=course.held.launch,
@@ -216,10 +225,11 @@ def _decide(
         told=course.told if course.config["master_host"] else None,
         quiet=quiet(ctx, course, members),
         once_ready=_master_is_missing(members) and _was_ready(ctx, course.held),
+        left_out=drained(ctx, course, members),
     )
     actions = converge(spec, members, wanted, changed=changed, replace=replace)
     demand_listening_master(members, actions)
-    return actions
+    return actions, of_master(course, known, actions, wanted.left_out)
 
 
 def _master_is_missing(members: Sequence[Member]) -> bool:
@@ -253,14 +263,16 @@ def _bring_up(
     course = _course(ctx, aim, held, master_host, timeout, drain)
     if going := [node for node in known if node.state == "shutting-down"]:
         wait_gone(ctx, going)
-    actions = _decide(ctx, course, known, changed, replace=replace)
+    actions, masters = _decide(ctx, course, known, changed, replace=replace)
     if not wait:
         _demand_unattended(actions)
     kept = _end(ctx, actions, [node for node in known if node.alive])
     instances = _launch(ctx, course, group_plans(spec, kept, known, interface), known)
     for action in actions:
         if action.kind == "tell":
-            tell(ctx, course, action, wait=wait)
+            tell(ctx, masters if action.group == "master" else course, action, wait=wait)
+        elif action.kind == "restore":
+            restore(ctx, course, action)
     if not wait:
         return show(ctx, spec.name)
     checkins = wait_ready(ctx, spec.name, instances, timeout=timeout)
@@ -285,7 +297,7 @@ def _demand_unattended(actions: Sequence[Action]) -> None:
     Raises:
         UsageError: there is such an action.
     """
-    attended = [one for one in actions if one.kind == "replace" or (one.kind == "tell" and one.batches > 1)]
+    attended = [one for one in actions if one.kind in STEPWISE or (one.kind == "tell" and one.batches > 1)]
     if attended:
         raise UsageError(
             f"this cannot be done with --no-wait: {'; '.join(f'{one.group}: {one.what}' for one in attended)}",
@@ -328,10 +340,10 @@ def _launch(ctx: Context, course: Course, plans: Sequence[GroupPlan], known: Seq
 
 
 def _replace(ctx: Context, course: Course, actions: Sequence[Action]) -> None:
-    wanted = [action for action in actions if action.kind == "replace"]
-    for action in wanted:
-        replace_nodes(ctx, course, action)
-    if wanted:
+    for action in actions:
+        if action.kind in ("drain", "replace"):
+            replace_nodes(ctx, course, action)
+    if any(action.kind in STEPWISE for action in actions):
         release_master(ctx, course)
 
 

@@ -8,9 +8,10 @@ from typing import Literal
 Policy = Literal["live", "replace-nodes", "refused"]
 """What a change of a field asks for: nothing but Puppet or later calls, new nodes, or another cluster."""
 
-Kind = Literal["end", "launch", "tell", "replace", "pending", "keep", "remove"]
+Kind = Literal["end", "launch", "tell", "replace", "drain", "restore", "pending", "keep", "remove"]
 """end: nodes that cannot be kept are terminated. launch: missing nodes are started. tell: running nodes are told a new
 configuration or release and apply it. replace: nodes are launched, others drained and terminated in their stead.
+drain: the latter alone, of nodes whose successors are there. restore: nodes that were being drained serve again.
 pending: what `replace` would be, if it were asked for. keep: a node differs from what is wanted and stays as it is.
 remove: something other than a node is deleted."""
 

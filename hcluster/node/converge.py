@@ -60,6 +60,10 @@ def follow(user_data: UserData, identity: Identity, bucket: Bucket, marks: Marks
     checks = health.load(paths.etc / "health.json")
     settle([check.unit for check in checks])
     health.wait(checks, HEALTH_SECONDS)
+    if identity.told != _noted(paths):
+        # Whoever has told it something waits for a node that works again. The timer may find one that is being drained.
+        marks.enter("joining")
+        health.wait_joined(health.load_joins(paths.etc / "joins.json"), HEALTH_SECONDS)
     if user_data.role == "master":
         marks.enter("drain")
         _drain(shared, user_data, identity, paths)
@@ -71,6 +75,12 @@ def _drain(shared: Mapping[str, Any], user_data: UserData, identity: Identity, p
     drain.refresh(excluded, int(shared.get("drain_seconds") or 0), paths.var)
     if any(excluded.values()):
         drain.start(told_by(user_data, identity)[1].mark(Told.again(identity.told)))
+
+
+def _noted(paths: Paths) -> str:
+    """What this node was told when it answered last."""
+    noted = paths.var / "told"
+    return noted.read_text().strip() if noted.exists() else ""
 
 
 def settle(units: Sequence[str], deadline_seconds: float = SETTLE_SECONDS) -> None:

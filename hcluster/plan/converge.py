@@ -81,6 +81,8 @@ class Wanted:
     """What differs from ``told`` by nothing that a daemon is restarted for."""
     once_ready: bool = False
     """Whether this launch was ready before."""
+    left_out: Collection[str] = ()
+    """Ids of nodes that the master was told to drain, and was not told anything else since."""
 
 
 def made_mark(spec: ClusterSpec, group: str) -> str:
@@ -131,22 +133,27 @@ def converge(
     kept = [one for one in members if one.node.alive and one.node.id not in gone]
     outdated = {one.node.id: why for one in kept if (why := _outdated(spec, one, wanted))}
     fresh = not kept and not gone
-    replacing = replace and any(one.node.id in outdated for one in kept if one.group in WORKERS)
+    groups = {group: [one for one in kept if one.group == group] for group in spec.groups()}
+    begun = {group: _begun(spec, group, there, outdated, wanted) for group, there in groups.items()}
     actions = [*ended]
-    for group in spec.groups():
-        actions += _launches(spec, group, [one for one in kept if one.group == group], fresh=fresh)
-    for group in spec.groups():
-        there = [one for one in kept if one.group == group]
-        if replacing:
-            # Whoever is about to be replaced need not follow first; and the master is told, before and after, whom to
-            # drain: one that was draining when an earlier run was cut off goes on with it.
-            there = [one for one in there if one.node.id not in outdated or group not in WORKERS]
-            there = [one for one in there if group in WORKERS or one.told not in wanted.quiet]
-        actions += _tells(group, there, wanted, changed)
-    for group in spec.groups():
-        there = [one for one in kept if one.node.id in outdated and one.group == group]
-        actions += _replacements(spec, group, there, outdated, replace=replace)
-    return actions
+    for group, there in groups.items():
+        actions += _launches(spec, group, there, fresh=fresh)
+    ending = [one for action in begun.values() for one in action]
+    later: list[Action] = []
+    for group, there in groups.items():
+        late = [one for one in there if one.node.id in outdated and one not in ending]
+        later += _drains(group, begun[group], outdated)
+        later += _replacements(spec, group, late, outdated, wanted.left_out, replace=replace)
+    going = {name for action in later if action.kind in ("drain", "replace") for name in action.nodes}
+    back = {name for name in wanted.left_out if name not in going}
+    for group, there in groups.items():
+        # Whoever is about to go need not follow first. The master is told, before and after, whom to drain: one that
+        # was draining when an earlier run was cut off goes on with it.
+        staying = [one for one in there if one.node.id not in going and one.node.id not in back]
+        staying = [one for one in staying if group in WORKERS or not going or back or one.told not in wanted.quiet]
+        actions += _restores(group, [one for one in there if one.node.id in back])
+        actions += _tells(group, staying, wanted, changed)
+    return actions + later
 
 
 def _ends(cluster: str, members: Sequence[Member], wanted: Wanted) -> list[Action]:
@@ -211,22 +218,67 @@ def _tells(group: str, there: Sequence[Member], wanted: Wanted, changed: Sequenc
         yield Action("tell", group, len(some), what, reason, "live", nodes=ids, batches=batches)
 
 
+def _begun(
+    spec: ClusterSpec, group: str, there: Sequence[Member], outdated: Mapping[str, str], wanted: Wanted
+) -> list[Member]:
+    """Nodes that are one too many each: a replacement was cut off when their successors had been launched.
+
+    What differs from the spec goes first, then what is being drained, then the newest, which holds least.
+    """
+    surplus = len(there) - spec.groups()[group].count if group in WORKERS else 0
+
+    def rank(one: Member) -> tuple[bool, bool, float, str]:
+        age = one.node.launched.timestamp()
+        old = one.node.id in outdated
+        return not old, one.node.id not in wanted.left_out, age if old else -age, one.node.id
+
+    return sorted(there, key=rank)[: max(0, surplus)]
+
+
+def _drains(group: str, some: Sequence[Member], outdated: Mapping[str, str]) -> Iterator[Action]:
+    if some:
+        ids = tuple(one.node.id for one in some)
+        why = list(dict.fromkeys(outdated[name] for name in ids if name in outdated))
+        reason = "; ".join(["successors are there, as a replacement was cut off", *why])
+        what = f"drain {_nodes(len(some))}, then end {'it' if len(some) == 1 else 'them'}"
+        yield Action("drain", group, len(some), what, reason, "replace-nodes", nodes=ids)
+
+
+def _restores(group: str, some: Sequence[Member]) -> Iterator[Action]:
+    ids = tuple(one.node.id for one in some if one.was_ready and one.hears)
+    if ids:
+        what = f"let {_nodes(len(ids))} serve again"
+        yield Action("restore", group, len(ids), what, "a replacement was cut off, and they stay", "live", nodes=ids)
+
+
 def _replacements(
-    spec: ClusterSpec, group: str, there: Sequence[Member], outdated: Mapping[str, str], *, replace: bool
+    spec: ClusterSpec,
+    group: str,
+    there: Sequence[Member],
+    outdated: Mapping[str, str],
+    left_out: Collection[str],
+    *,
+    replace: bool,
 ) -> Iterator[Action]:
-    if not there:
-        return
-    # By the time of their launch, so that one which is drained already is the first again.
-    some = tuple(one.node.id for one in sorted(there, key=lambda one: (one.node.launched, one.node.id)))
-    reason = "; ".join(dict.fromkeys(outdated[name] for name in some))
+    """Those that are being drained are one batch, the first, so that none of them waits idly for another."""
+    ordered = [one.node.id for one in sorted(there, key=lambda one: (one.node.launched, one.node.id))]
     if group not in WORKERS:
-        yield Action("keep", group, len(some), "keep the master as it is", f"{reason}; {_MASTER_STAYS}", nodes=some)
+        if ordered:
+            reason = f"{_reasons(ordered, outdated)}; {_MASTER_STAYS}"
+            yield Action("keep", group, len(ordered), "keep the master as it is", reason, nodes=tuple(ordered))
         return
     one = spec.groups()[group]
-    what = f"replace {_nodes(len(some))} by {one.market} nodes ({', '.join(one.types)})"
     kind: Kind = "replace" if replace else "pending"
-    batches = min(BATCHES, len(some))
-    yield Action(kind, group, len(some), what, reason, "replace-nodes", nodes=some, batches=batches)
+    draining = [name for name in ordered if replace and name in left_out]
+    for some, most in ((draining, 1), ([name for name in ordered if name not in draining], BATCHES)):
+        if some:
+            what = f"replace {_nodes(len(some))} by {one.market} nodes ({', '.join(one.types)})"
+            reason, batches = _reasons(some, outdated), min(most, len(some))
+            yield Action(kind, group, len(some), what, reason, "replace-nodes", nodes=tuple(some), batches=batches)
+
+
+def _reasons(ids: Sequence[str], outdated: Mapping[str, str]) -> str:
+    return "; ".join(dict.fromkeys(outdated[name] for name in ids))
 
 
 def _outdated(spec: ClusterSpec, member: Member, wanted: Wanted) -> str:

@@ -12,7 +12,7 @@ NEWEST = 10
 """Of the runs that are alike, how many count: what was true long ago may not be true any more."""
 ABOUT = 1.5
 """Node counts within this factor are about the same."""
-_DONE = ("launch", "tell", "replace")
+_DONE = ("launch", "restore", "tell", "drain", "replace")
 
 
 def kind_of(actions: Sequence[Action], *, anew: bool) -> str:

@@ -24,7 +24,7 @@ PLATFORM_TEAM = PLATFORM_CLUSTER
 """The platform's node belongs to no team of the platform."""
 
 
-QUIET = ("bootstrap", "core_nodes", "drain_seconds", "excluded", "expires_at", "workers")
+QUIET = ("bootstrap", "core_nodes", "drain_seconds", "excluded", "expires_at", "returning", "workers")
 """Keys of a node's configuration that Puppet restarts no daemon for."""
 
 
@@ -98,6 +98,15 @@ def platform_node_config(record: PlatformRecord, *, node_host: str) -> dict[str,
 def is_quiet(config: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
     """Whether two configurations differ by nothing that a daemon is restarted for."""
     return all(config.get(key) == wanted.get(key) for key in {*config, *wanted} - {*QUIET})
+
+
+def left_out(config: Mapping[str, object], nodes: Sequence[Instance]) -> frozenset[str]:
+    """Ids of the living nodes that a master which is told this drains, or has drained and lets serve again."""
+    excluded = config.get("excluded")
+    names = [*(excluded.get("yarn", ()) if isinstance(excluded, Mapping) else ())]
+    returning = config.get("returning")
+    names += returning if isinstance(returning, list) else []
+    return frozenset(node.id for node in nodes if node.alive and node.private_dns in names)
 
 
 def leaving(nodes: Sequence[Instance]) -> dict[str, list[str]]:

@@ -87,7 +87,7 @@ def _group(
 ) -> GroupCost:
     own = [node for node in alive if node.tags.get(TAG_GROUP) == name]
     steps = [one for one in actions if one.group == name]
-    gone = {node for one in steps if one.kind in ("end", "replace") for node in one.nodes}
+    gone = {node for one in steps if one.kind in ("end", "drain", "replace") for node in one.nodes}
     new = sum(one.count for one in steps if one.kind in ("launch", "replace"))
     leaving = [_pool(node) for node in own if node.id in gone]
     staying = [_pool(node) for node in own if node.id not in gone]

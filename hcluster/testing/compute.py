@@ -72,6 +72,8 @@ class InMemoryCompute(InMemoryVolumes):
         self._fleets: dict[str, tuple[FleetRequest, FleetResult]] = {}
         self._left: dict[tuple[str, Market], int] = {}
         self._ready: set[str] = set()
+        self._excluded: dict[str, set[str]] = {}
+        self._idle: set[str] = set()
 
     def limit(self, instance_type: str, left: int = 0, markets: Sequence[Market] = ("on-demand", "spot")) -> None:
         """Program a shortage: only ``left`` more instances of a type in each of ``markets``."""
@@ -87,6 +89,13 @@ class InMemoryCompute(InMemoryVolumes):
         """Let an instance be stopped: it keeps its interface and its volumes."""
         with self.lock:
             self._nodes[instance] = replace(self._nodes[instance], state="stopped")
+
+    def serves(self, instance: str) -> bool:
+        """Whether YARN has a node: not while the master is told to leave it out, and not before it is told anything
+        afterwards, as its NodeManager has ended."""
+        node = self._nodes[instance]
+        excluded = self._excluded.get(node.tags.get(names.TAG_CLUSTER, ""), set())
+        return instance in self._ready and instance not in self._idle and node.private_dns not in excluded
 
     def leaving(self, instance: str) -> bool:
         """Whether an instance is on its way out."""
@@ -283,18 +292,25 @@ class InMemoryCompute(InMemoryVolumes):
         if script.refuses:
             self._answer(identity, value, UNCONVERGED, {"message": script.refuses, "log_tail": ""})
             return
+        left_out = self._left_out(node, value)
+        cluster = node.tags.get(names.TAG_CLUSTER, "")
+        if node.tags.get(names.TAG_GROUP) == "master":
+            self._excluded[cluster] = left_out
+            self._idle |= {one.id for one in self._nodes.values() if one.private_dns in left_out}
+        elif node.private_dns not in self._excluded.get(cluster, set()):
+            self._idle.discard(identity)
         self._answer(identity, value, CONVERGED)
-        if script.drains and self._leaves_out(node, value):
+        if script.drains and left_out:
             self._events.after(script.drains, partial(self._answer, identity, value, DRAINED))
 
-    def _leaves_out(self, node: Instance, value: str) -> bool:
-        """Whether what a master is told lists nodes to leave out."""
+    def _left_out(self, node: Instance, value: str) -> set[str]:
+        """Host names of the nodes that a master is told to leave out."""
         told = Told.parse(value)
         if told is None or self._store is None or node.tags.get(names.TAG_GROUP) != "master":
-            return False
+            return set()
         tags = node.tags
         key = names.node_config_key(tags[names.TAG_CLUSTER], tags[names.TAG_LAUNCH], told.config)
-        return any(json.loads(self._store.read_as_node(key))["excluded"].values())
+        return set(json.loads(self._store.read_as_node(key))["excluded"]["yarn"])
 
     def _answer(self, identity: str, value: str, word: str, body: Mapping[str, object] | None = None) -> None:
         node, told = self._nodes[identity], Told.parse(value)

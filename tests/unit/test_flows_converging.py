@@ -14,6 +14,7 @@ from hcluster.flows import listing, platform, reach, up
 from hcluster.model import names
 from hcluster.model.node import Instance
 from hcluster.model.told import Told
+from hcluster.spec.cluster import ClusterSpec
 from hcluster.testing import NodeScript
 from tests.unit.test_flows import NOTHING, Cut, World, at_call, cut_off, flights
 
@@ -343,6 +344,57 @@ def test_a_replacement_that_is_killed_at_any_moment_goes_on_and_down_leaves_noth
         assert world.inventory() == NOTHING
 
     assert killed_anywhere(lambda world: up.up(world.context(), changed, replace=True), check) > 30
+
+
+REPLACED = flights(core={"count": 2, "types": ["r5.large"]}, task={"count": 1})
+
+
+EITHER = flights(core={"count": 2, "types": ["m5.large", "r5.large"]}, task={"count": 1})
+
+
+@pytest.mark.parametrize(
+    ("after", "step"),
+    [
+        pytest.param(REPLACED, 1, id="the same"),
+        pytest.param(RUNNING, 1, id="taken back"),
+        pytest.param(REPLACED.model_copy(update={"site": SITE}), 3, id="more"),
+        pytest.param(EITHER, 3, id="either"),
+    ],
+)
+def test_after_a_replacement_that_is_killed_at_any_moment_up_without_it_leaves_no_node_idle_or_over(
+    after: ClusterSpec, step: int
+) -> None:
+    quick = NodeScript(1.0, (("booted", 1.0), ("ready", 2.0)), converges=1.0, drains=1.0, shutting_down=1.0)
+    kinds: set[str] = set()
+    for nth in range(1, 400, step):
+        world = World(lambda _: quick)
+        ctx = world.context()
+        platform.up(ctx)
+        up.up(ctx, RUNNING)
+        at = cut_off(world, Cut(nth), lambda ctx=ctx: up.up(ctx, REPLACED, replace=True))  # type: ignore[misc]
+        kinds |= {one.kind for one in up.plan_up(ctx, after)}
+        # The repetition is cut off, too, each time at another moment.
+        cut_off(world, Cut(1 + nth * 7 % 40), lambda ctx=ctx: up.up(ctx, after))  # type: ignore[misc]
+        up.up(ctx, after)
+        assert all(world.cloud.compute.serves(node.id) for node in nodes(world)), at
+        assert (len(nodes(world, "core")), len(nodes(world, "task"))) == (2, 1), at
+        config = config_of(world, nodes(world, "master")[0])
+        assert (config["excluded"], "returning" in config) == ({"hdfs": [], "yarn": []}, False), at
+        assert {one.kind for one in up.plan_up(ctx, after)} <= {"pending"}, at
+        if not at:
+            break
+    assert "drain" in kinds
+    assert "restore" in kinds or after != RUNNING
+
+
+def test_what_goes_on_step_by_step_after_a_cut_off_replacement_is_not_done_unattended(world: World) -> None:
+    master = nodes(world, "master")[0]
+    world.cloud.compute._script[master.id] = NodeScript(drains=0)
+    with pytest.raises(DeadlineError):
+        up.up(world.context(), REPLACED, replace=True, drain=60)
+    with pytest.raises(UsageError) as raised:
+        up.up(world.context(), REPLACED, wait=False)
+    assert raised.value.reference == "needs-waiting"
 
 
 OWNED = flights(owner="both", core={"count": 2}, task={"count": 1})

@@ -130,6 +130,25 @@ def test_a_daemon_that_does_not_come_back_is_a_failure(node: Node, monkeypatch: 
     assert node.objects.checkins[told.answer("unconverged")]["step"] == "health"
 
 
+def test_a_node_that_is_told_something_has_followed_when_the_cluster_has_it_again(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = {"name": "yarn", "unit": "hadoop-nodemanager.service", "url": "http://10.64.16.5:8088/x", "text": "RUNNING"}
+    (node.paths.etc / "joins.json").write_text(json.dumps([page]))
+    asked: list[str] = []
+
+    def never(joins: list[health.Join], *_: object) -> dict[str, float]:
+        asked.extend(join.name for join in joins)
+        raise DeadlineError("the cluster had not taken it in")
+
+    monkeypatch.setattr(health, "wait_joined", never)
+    told = node.later(workers=5)
+    assert node.hears(told.tag()) == 1
+    assert node.objects.checkins[told.answer("unconverged")]["step"] == "joining"
+    assert node.hears(told.tag()) == 0, "the timer, which may come while the node is drained"
+    assert asked == ["yarn"]
+
+
 def test_a_bucket_that_cannot_be_reached_is_tried_again_later(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise UnreachableError("S3 does not answer")

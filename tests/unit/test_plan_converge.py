@@ -72,7 +72,7 @@ def test_more_workers_are_launched_and_the_others_told_at_once() -> None:
 
 
 def test_what_daemons_restart_for_comes_to_the_master_first_and_to_workers_in_batches() -> None:
-    found = converge(SPEC, nodes(9), wanted(told=NEW))
+    found = converge(spec(core={"count": 9}), nodes(9), wanted(told=NEW))
     assert [(one.kind, one.group, one.batches) for one in found] == [("tell", "master", 1), ("tell", "core", 4)]
     assert found[0].what == "tell 1 node the configuration"
 
@@ -138,6 +138,67 @@ def test_those_who_are_replaced_are_not_told_and_a_draining_master_goes_on() -> 
     assert [(one.kind, one.nodes) for one in found] == [("tell", ("i-1",)), ("replace", ("i-0",))]
     found = converge(SPEC, there, wanted(told=NEW, quiet=True))
     assert [one.kind for one in found] == ["tell", "tell", "pending"]
+
+
+BIGGER = spec(core={"types": ["r5.large"], "count": 2})
+
+
+def begun(**successor: Any) -> list[Member]:
+    """A replacement by another type that was cut off: one node has its successor, which is there."""
+    return [*nodes(), member("i-9", type="r5.large", **successor)]
+
+
+def left(*ids: str, of: ClusterSpec = BIGGER) -> Wanted:
+    return replace(wanted(of, NEW, quiet=True), left_out=frozenset(ids))
+
+
+def steps(found: list[Action]) -> list[tuple[str, tuple[str, ...]]]:
+    return [(one.kind, one.nodes) for one in found if one.kind != "tell"]
+
+
+@pytest.mark.parametrize("drained", [(), ("i-0",), ("i-1",)])
+def test_what_a_cut_off_replacement_has_successors_for_is_finished_without_being_asked(
+    drained: tuple[str, ...],
+) -> None:
+    found = converge(BIGGER, begun(), left(*drained))
+    going = drained or ("i-0",)
+    other = "i-0" if going == ("i-1",) else "i-1"
+    assert steps(found) == [("drain", going), ("pending", (other,))]
+    assert "cut off" in found[-2].reason
+    assert all(one.group != "master" for one in found), "it goes on draining as it is"
+    found = converge(BIGGER, begun(), left(*drained), replace=True)
+    assert steps(found) == [("drain", going), ("replace", (other,))]
+
+
+def test_nodes_that_were_drained_and_stay_serve_again_and_the_master_hears_of_it_first() -> None:
+    lost = [one for one in begun() if one.node.id != "i-9"]
+    found = converge(BIGGER, lost, left("i-1"))
+    assert [(one.kind, one.nodes) for one in found] == [
+        ("tell", ("i-m",)),
+        ("restore", ("i-1",)),
+        ("tell", ("i-0",)),
+        ("pending", ("i-0", "i-1")),
+    ]
+    found = converge(BIGGER, lost, left("i-1"), replace=True)
+    assert steps(found) == [("replace", ("i-1",)), ("replace", ("i-0",))]
+    assert [one.batches for one in found if one.kind == "replace"] == [1, 1]
+
+
+def test_a_spec_that_is_as_it_was_ends_the_successor_and_restores_the_node_that_was_drained() -> None:
+    found = converge(SPEC, begun(told=NEW), left("i-0", of=SPEC))
+    assert [(one.kind, one.nodes) for one in found] == [
+        ("tell", ("i-m",)),
+        ("restore", ("i-0",)),
+        ("tell", ("i-1",)),
+        ("drain", ("i-9",)),
+    ]
+
+
+def test_of_nodes_that_are_all_as_wanted_the_one_that_was_drained_goes_else_the_newest() -> None:
+    both = spec(core={"types": ["m5.large", "r5.large"], "count": 2})
+    newest = begun(launched=datetime(2026, 11, 23, tzinfo=UTC))
+    assert steps(converge(both, newest, left("i-0", of=both))) == [("drain", ("i-0",))]
+    assert steps(converge(both, newest, left(of=both))) == [("drain", ("i-9",))]
 
 
 def test_failed_nodes_and_those_on_their_way_to_something_else_end_and_are_launched_anew() -> None:
