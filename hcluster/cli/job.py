@@ -202,23 +202,36 @@ def logs(
         [], "--file", "-f", metavar="FILE", help="Only files of this name, as stderr or syslog; empty ones, too."
     ),
     tail: int = typer.Option(0, "--tail", "-n", min=0, metavar="LINES", help="Only the last lines of each file."),
+    follow: bool = typer.Option(False, "--follow", help="Go on with what is written until it ends, or Ctrl-C."),
 ) -> None:
     """Print what an application's containers wrote.
 
     Of one that runs the containers of now are asked; of one that has ended what YARN collected is read, which it keeps
-    for a week. What YARN itself puts beside a container's own files is left out unless --file names it.
+    for a week. What YARN itself puts beside a container's own files is left out unless --file names it. With --follow,
+    what is new is written as it comes, until the application has ended; how it ended is told on standard error.
 
     \b
     Examples:
       hcluster job logs flights application_1795318021901_0007 --tail 50
       hcluster job logs flights 7 --file stderr
+      hcluster job logs flights 7 --follow --tail 20
       hcluster job logs flights 7 --container 000002 --file syslog | less
     """
-    from hcluster.executors.container_logs import telling
+    from hcluster.cli.job_follow import follow as followed
+    from hcluster.executors.container_logs import own, telling
 
     state = state_of(ctx)
+    if follow and state.output == "json":
+        raise UsageError("--follow writes lines as they come, no JSON", hint="leave out one of the two")
     context = wire.context(state)
     with quiet_pipe(), _yarn(context, name) as (manager, reader):
+        if follow:
+
+            def wanted(one: LogFile) -> bool:
+                return (one.file in file if file else own(one)) and one.container.endswith(container)
+
+            followed(manager, reader, context.clock, application, chosen=wanted, tail=tail)
+            return
         # The display of progress is over when the first lines are written: it would draw over them.
         with reporter() as report:
             files = _files(manager, reader, application, report)
@@ -237,7 +250,7 @@ def logs(
 
 
 def _write(pieces: Iterator[bytes]) -> None:
-    """A file's text, as it is to a pipe and without control characters to a terminal, with a line end behind it."""
+    """Text, as it is to a pipe and without control characters to a terminal, with a line end behind it."""
     out, screen = sys.stdout.buffer, sys.stdout.isatty()
     last = b"\n"
     for piece in pieces:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +29,7 @@ _LINE_BYTES = 256
 """A guess at a line's length, for how much to ask for when only the last lines are wanted."""
 _MOST_TAIL = 16 << 20
 _BEGIN = b"LogContents:\n"
+_LENGTH = re.compile(rb"^LogLength:\s*(\d+)\s*$", re.MULTILINE)
 _NOISE = re.compile(r"launch_container\.sh|directory\.info|prelaunch\..*|history\.txt.*|container-localizer-.*")
 """What YARN itself leaves beside each container's own files."""
 
@@ -75,39 +77,52 @@ class Logs:
 
     def read(self, log: LogFile, tail: int = 0) -> Iterator[bytes]:
         """The text of a file piece by piece, or its last ``tail`` lines, of at most 16 MiB."""
-        return self._pieces(log) if tail <= 0 else self._tail(log, tail)
+        return content(self._framed(log), log.file) if tail <= 0 else iter([self.last_lines(log, tail)[1]])
 
-    def _pieces(self, log: LogFile, last: int = 0) -> Iterator[bytes]:
-        rest, base = self._places[log.container]
-        size = f"?size=-{last}" if last else ""
-        return content(rest.text(f"{base}/containerlogs/{log.container}/{quote(log.file)}{size}"), log.file)
+    def end(self, log: LogFile, count: int) -> tuple[int, bytes]:
+        """(length of the file as it was just now, its last ``count`` bytes)."""
+        framed = self._framed(log, count)
+        held = b""
+        for piece in framed:
+            held += piece
+            if _BEGIN in held:
+                break
+        length = _LENGTH.search(held.partition(_BEGIN)[0])
+        text = b"".join(content(chain([held], framed), log.file))
+        return int(length[1]) if length else len(text), text
 
-    def _tail(self, log: LogFile, lines: int) -> Iterator[bytes]:
+    def last_lines(self, log: LogFile, lines: int) -> tuple[int, bytes]:
+        """(length of the file as it was just now, its last ``lines``, of at most 16 MiB)."""
         wanted = lines * _LINE_BYTES
         while True:
-            text = b"".join(self._pieces(log, wanted))
+            length, text = self.end(log, wanted)
             found = text.splitlines(keepends=True)
             # The first one may be cut when the file has more than was asked for.
             if len(found) > lines or len(text) < wanted or wanted >= _MOST_TAIL:
-                yield b"".join(found[-lines:])
-                return
+                return length, b"".join(found[-lines:])
             wanted = min(wanted * 4, _MOST_TAIL)
 
+    def _framed(self, log: LogFile, last: int = 0) -> Iterator[bytes]:
+        rest, base = self._places[log.container]
+        size = f"?size=-{last}" if last else ""
+        return rest.text(f"{base}/containerlogs/{log.container}/{quote(log.file)}{size}")
+
+    def of_node(self, container: str, address: str) -> list[LogFile]:
+        """What a container of an application that runs has written so far; [] when YARN has forgotten it meanwhile."""
+        host, _, port = address.rpartition(":")
+        rest = Rest(self._remote, host, int(port), what=f"the NodeManager on {host}", unit="hadoop-nodemanager")
+        try:
+            told = rest.get(f"/ws/v1/node/containers/{container}/logs")
+        except HclusterError as cause:
+            if "Unknown container" in cause.message:
+                return []  # it ended since it was listed
+            raise
+        self._places[container] = rest, "/ws/v1/node"
+        return [file for each in listed(told.get("containerLogsInfo")) for file in _files(each)]
+
     def _running(self, application: Application) -> list[LogFile]:
-        found = []
-        for container, address in self._manager.containers(application.id):
-            host, _, port = address.rpartition(":")
-            rest = Rest(self._remote, host, int(port), what=f"the NodeManager on {host}", unit="hadoop-nodemanager")
-            try:
-                told = rest.get(f"/ws/v1/node/containers/{container}/logs")
-            except HclusterError as cause:
-                if "Unknown container" in cause.message:
-                    continue  # it ended since it was listed
-                raise
-            self._places[container] = rest, "/ws/v1/node"
-            for each in listed(told.get("containerLogsInfo")):
-                found += _files(each)
-        return found
+        there = self._manager.containers(application.id)
+        return [file for container, address in there for file in self.of_node(container, address)]
 
     def _ended(self, application: Application, report: Report) -> list[LogFile]:
         ends = self._clock.now() + _COLLECT_SECONDS
@@ -128,9 +143,14 @@ class Logs:
         return found
 
 
+def own(log: LogFile) -> bool:
+    """Whether it is a container's own file, and not what YARN itself leaves beside them."""
+    return not _NOISE.fullmatch(log.file)
+
+
 def telling(files: list[LogFile]) -> list[LogFile]:
-    """Without what YARN itself leaves beside each container's own files, and without empty ones."""
-    return [one for one in files if one.bytes and not _NOISE.fullmatch(one.file)]
+    """Those of the containers' own that are not empty."""
+    return [one for one in files if one.bytes and own(one)]
 
 
 def content(pieces: Iterator[bytes], name: str) -> Iterator[bytes]:

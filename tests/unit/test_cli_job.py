@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 
-from hcluster.cli import app, wire
+from hcluster.cli import app, job_follow, wire
 from hcluster.errors import HclusterError, UnreachableError
+from hcluster.executors import log_following
 from hcluster.executors.application import Application, application_of, meant, state_of
 from hcluster.executors.container_logs import content
 from hcluster.flows import reach, timeline
@@ -197,6 +198,148 @@ def test_logs_of_one_that_the_resourcemanager_forgot_are_read_by_its_whole_id(
     yarn.apps[1].forgotten = True
     assert app.run(["job", "logs", "flights", app_id(2), "--file", "stdout"]) == 0
     assert capsys.readouterr().out == "out\n"
+
+
+AM, MAP, LATE = (f"container_{STAMP}_0005_01_00000{number}" for number in (1, 2, 3))
+
+
+def writes(container: str, state: str = "RUNNING", script: bytes = b"", **files: bytes) -> Callable[[App], None]:
+    """A container of an application writes on into its files."""
+
+    def step(one: App) -> None:
+        one.state, one.outcome = state, "SUCCEEDED"
+        there = one.logs.setdefault(container, {"launch_container.sh": script})
+        for name, text in files.items():
+            there[name] = there.get(name, b"") + text
+
+    return step
+
+
+def ends(one: App) -> None:
+    one.state, one.outcome = "FINISHED", "SUCCEEDED"
+
+
+def test_followed_logs_are_written_as_they_come_each_byte_once_to_the_applications_end(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    large = b"".join(b"%d\n" % number for number in range(60_000))
+    script = [
+        writes(AM, "RUNNING", b"#!/bin/sh\n", syslog=b"one\n"),
+        writes(MAP, stdout=large),
+        writes(AM, syslog=b"two, in "),
+        writes(AM, syslog=b"two parts\n"),
+        lambda _: None,
+        writes(MAP, stdout=large),
+        writes(LATE, state="FINISHED", stderr=b"never seen while it ran"),
+    ]
+    yarn.apps.append(App(5, script=script))
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    written = capfdbinary.readouterr()
+    heading = "==> {} on worker-1, {} <==\n"
+    assert written.out == (
+        heading.format(AM, "syslog").encode()
+        + b"one\n"
+        + heading.format(MAP, "stdout").encode()
+        + large
+        + heading.format(AM, "syslog").encode()
+        + b"two, in two parts\n"
+        + heading.format(MAP, "stdout").encode()
+        + large
+        + heading.format(LATE, "stderr").encode()
+        + b"never seen while it ran\n"
+    )
+    assert written.err.decode().splitlines() == [f"{app_id(5)}: succeeded"]
+
+
+def test_followed_logs_begin_with_the_last_lines_and_are_those_that_were_chosen(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    before = b"".join(b"line %d\n" % number for number in range(100))
+    yarn.apps.append(
+        App(
+            5,
+            state="ACCEPTED",
+            logs={AM: {"syslog": before, "stderr": b"x\n"}},
+            script=[lambda _: None, writes(AM, syslog=b"new\n"), ends],
+        )
+    )
+    assert app.run(["job", "logs", "flights", "5", "--follow", "-n", "2", "-f", "syslog", "-c", "01"]) == 0
+    written = capfdbinary.readouterr()
+    assert written.out.splitlines()[1:] == [b"line 98", b"line 99", b"new"]
+    assert b"no container of it runs yet" in written.err
+
+
+def test_what_grew_between_two_questions_is_told_once(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_following, "SLACK_BYTES", 1)
+    files = {"syslog": b"a"}
+    yarn.apps.append(App(5, logs={AM: files}, script=[lambda _: None, writes(AM, syslog=b"b"), ends]))
+    served = yarn.answer
+
+    def growing(method: str, path: str, body: bytes) -> object:
+        if "containerlogs" in path and "size" in path and files["syslog"].count(b"c") < 20:
+            files["syslog"] += b"c" * 10
+        return served(method, path, body)
+
+    monkeypatch.setattr(yarn, "answer", growing)
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    assert capfdbinary.readouterr().out.splitlines()[1:] == [b"ab" + b"c" * 20]
+
+
+def test_a_node_that_is_lost_and_a_resourcemanager_that_is_restarted_do_not_end_the_following(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, down = yarn.open_channel, {8088: 0, 8042: 0}
+
+    def fails(port: int, times: int) -> Callable[[App], None]:
+        return lambda _: down.update({port: times})
+
+    def sometimes(host: str, port: int) -> object:
+        if down.get(port, 0):
+            down[port] -= 1
+            raise UnreachableError(f"nothing answers on {host}:{port}")
+        return opened(host, port)
+
+    monkeypatch.setattr(yarn, "open_channel", sometimes)
+    script = [lambda _: None, fails(8088, 5), fails(8042, 1), writes(AM, syslog=b"b\n"), ends]
+    yarn.apps.append(App(5, logs={AM: {"syslog": b"a\n"}}, script=script))
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    assert capfdbinary.readouterr().out.splitlines()[1:] == [b"a", b"b"]
+    assert down == {8088: 0, 8042: 0}
+    yarn.apps[-1].state, yarn.apps[-1].script = "RUNNING", [fails(8088, 1000)]
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 1
+
+
+def test_following_what_has_ended_is_reading_it_and_json_cannot_be_followed(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert app.run(["job", "logs", "flights", "2", "--follow", "--file", "stdout"]) == 0
+    assert capfdbinary.readouterr().out.endswith(b"stdout <==\nout\n")
+    yarn.apps[1].forgotten = True
+    assert app.run(["job", "logs", "flights", app_id(2), "--follow", "--file", "stdout"]) == 0
+    assert capfdbinary.readouterr().out.endswith(b"stdout <==\nout\n")
+    assert app.run(["job", "logs", "flights", "3", "--follow"]) == 1
+    assert b"[no-logs]" in capfdbinary.readouterr().err
+    assert app.run(["job", "logs", "flights", "2", "--follow", "--output", "json"]) == 2
+
+
+def test_ctrl_c_and_a_reader_that_has_seen_enough_end_the_following_well(
+    yarn: YarnServer, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    yarn.apps.append(App(5, logs={AM: {"syslog": b"a\n"}}))
+
+    def press(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ManualClock, "sleep", lambda _self, seconds: press(seconds))
+        assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    assert capfdbinary.readouterr().out.endswith(b"a\n")
+    # It writes nothing more: that nobody reads is seen all the same.
+    monkeypatch.setattr(job_follow, "reader_gone", lambda: True)
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    assert yarn.calls[-1] == "closed"
 
 
 @pytest.mark.parametrize(

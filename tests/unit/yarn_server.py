@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -36,6 +37,8 @@ class App:
     """How often it is asked for before its logs are collected, once it has ended."""
     logs: dict[str, dict[str, bytes]] = field(default_factory=dict)
     """By container and file."""
+    script: list[Callable[[App], None]] = field(default_factory=list)
+    """What happens to it, one at each question how it is."""
     killed: int = 0
     forgotten: bool = False
     """By the ResourceManager; what was collected is there."""
@@ -66,6 +69,8 @@ class App:
         }
 
     def step(self) -> None:
+        if self.script:
+            self.script.pop(0)(self)
         if self.killed and self.state not in ("FINISHED", "FAILED", "KILLED"):
             self.polls_to_die -= 1
             if self.polls_to_die < 0:
@@ -183,7 +188,8 @@ class YarnServer:
     def _file(collected: bool, container: str, containers: dict[str, dict[str, bytes]], name: str, size: int) -> bytes:
         text = containers[container][name]
         kind = "AGGREGATED" if collected else "LOCAL"
-        head = f"Container: {container} on worker-1\nLogAggregationType: {kind}\n=====\nLogType:{name}\nLogContents:\n"
+        head = f"Container: {container} on worker-1\nLogAggregationType: {kind}\n=====\nLogType:{name}\n"
+        head += f"LogLength:{len(text)}\nLogContents:\n"
         still = "This log file belongs to a running container and so may not be complete."
         end = f"{chr(10) * collected}End of LogType:{name}{'' if collected else '.' + still}\n*******\n\n"
         return head.encode() + (text[size:] if size else text) + end.encode()
