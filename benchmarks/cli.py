@@ -99,6 +99,7 @@ def environment(server: Served, folder: Path, platform: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HCLUSTER_", "AWS_", "PYTHON"))}
     # Bytecode is kept, as it is for whoever installs, wherever this runs.
     kept["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    kept["HCLUSTER_STATE"] = str(folder / "state")
     return {**kept, "HCLUSTER_PLATFORM": str(file), "HCLUSTER_USER": "bench", "HCLUSTER_TEAM": "analytics"}
 
 

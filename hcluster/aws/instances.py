@@ -32,8 +32,13 @@ def type_records(session: AwsSession, types: Sequence[str]) -> dict[str, Record]
         except ClientError as cause:
             if code_of(cause) != "InvalidInstanceType":
                 raise
+            missing = (
+                f"there is no instance type {types[0]}"
+                if len(types) == 1
+                else f"not all of the instance types {', '.join(types)} exist"
+            )
             raise NotFoundError(
-                f"not all of the instance types {', '.join(types)} exist in {session.region()}",
+                f"{missing} in {session.region()}",
                 context=str(cause),
                 hint="correct `types` in the cluster's YAML",
                 reference="no-such-type",

@@ -1,18 +1,29 @@
-"""The SDK's descriptions of services, read at less cost: half of what a client costs to make is reading them."""
+"""The SDK's descriptions of services, read at less cost: most of what a client costs to make is reading them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import botocore
 from botocore.loaders import JSONFileLoader, Loader
+
+from hcluster.aws.trim import OPERATIONS, trimmed
+
+_TYPE = "service-2"
+"""The SDK's name for what describes a service's operations."""
+_LETTERS = 16
+"""Of the part of a kept file's name that tells what it was made of."""
 
 
 class _Files(JSONFileLoader):  # type: ignore[misc]
     """Descriptions as plain dictionaries, which keep the order of their keys as well as an OrderedDict and are made in
-    half the time; EC2's has four million letters."""
+    half the time."""
 
     def _load_file(self, full_path: str, open_method: Callable[[str, str], BinaryIO]) -> Any:
         if not Path(full_path).is_file():
@@ -22,14 +33,69 @@ class _Files(JSONFileLoader):  # type: ignore[misc]
 
 
 class ServiceModels(Loader):  # type: ignore[misc]
-    """The SDK's own loader, but for the question which services there are: that answers from the names of the folders,
-    without looking into each of four hundred."""
+    """The SDK's own loader, but for two things.
 
-    def __init__(self) -> None:
+    Which services there are is answered from the names of the folders, without looking into each of four hundred. And
+    of the large descriptions only what hcluster calls is read: it is cut out of the SDK's own when first needed, and
+    kept.
+
+    Args:
+        folder: where to keep what was cut out; None: descriptions are always read as a whole. It may be removed at any
+            time, and whoever may not write there does without.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
         super().__init__(file_loader=_Files())
+        self._folder = folder
 
     def list_available_services(self, type_name: str) -> list[str]:
         """Names of services, among them those that have no description of ``type_name``."""
         del type_name
         folders = [Path(one) for one in self.search_paths]
         return sorted({entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()})
+
+    def load_service_model(self, service_name: str, type_name: str, api_version: str | None = None) -> Any:
+        """A service's description of a type."""
+        if self._folder is None or type_name != _TYPE or api_version or service_name not in OPERATIONS:
+            return super().load_service_model(service_name, type_name, api_version)
+        kept = self._folder / f"{service_name}-{self._origin(service_name)}.json"
+        found = _read(kept, service_name)
+        if found is None:
+            found = super().load_service_model(service_name, type_name, api_version)
+            # Somebody's own description may lack what ours calls; it is taken as it is.
+            with suppress(KeyError, TypeError, AttributeError):
+                found = trimmed(found, OPERATIONS[service_name])
+                _write(kept, service_name, found)
+        return found
+
+    def _origin(self, service: str) -> str:
+        """What changes whenever the files change of which a description is made, or what is wanted of them."""
+        version = self.determine_latest_version(service, _TYPE)
+        places = [Path(folder) / service / version for folder in self.search_paths]
+        files = sorted(file for place in places for file in place.glob(f"{_TYPE}*"))
+        seen = [(str(file), (state := file.stat()).st_size, state.st_mtime_ns) for file in files]
+        told = json.dumps([botocore.__version__, seen, OPERATIONS[service]])
+        return hashlib.sha256(told.encode()).hexdigest()[:_LETTERS]
+
+
+def _read(kept: Path, service: str) -> Any:
+    """What was kept; None when there is nothing, or nothing that can be used."""
+    try:
+        found = json.loads(kept.read_bytes())
+        whole = found["metadata"] and found["shapes"] and set(found["operations"]) == set(OPERATIONS[service])
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return found if whole else None
+
+
+def _write(kept: Path, service: str, found: Any) -> None:
+    """In one step, as calls run side by side; what was cut out of earlier versions goes."""
+    with suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
+        fresh.write_text(json.dumps(found, separators=(",", ":")), encoding="utf-8")
+        fresh.replace(kept)
+        digest = "?" * _LETTERS
+        for old in kept.parent.glob(f"{service}-{digest}.json"):
+            if old != kept:
+                old.unlink(missing_ok=True)

@@ -5,17 +5,19 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
+from botocore.utils import parse_timestamp
 
 from hcluster.aws.codes import Whose, translate
 from hcluster.aws.models import ServiceModels
@@ -44,15 +46,18 @@ class AwsSession:
         directory: folder with the files ``config`` and ``credentials``; None is ~/.aws or what AWS_CONFIG_FILE and
             AWS_SHARED_CREDENTIALS_FILE say.
         region: such as us-east-1; "" takes the profile's.
+        models: a folder for what was cut out of the SDK's descriptions of services, so that the next process need not
+            read all of them; it may be removed at any time. None: nothing is kept.
 
     Nothing is read before the first use. Then every method raises CredentialsError when folder, profile or credentials
     are missing.
     """
 
-    def __init__(self, profile: str, directory: Path | None, region: str) -> None:
+    def __init__(self, profile: str, directory: Path | None, region: str, models: Path | None = None) -> None:
         self._profile = profile
         self._directory = directory.expanduser() if directory else None
         self._wanted_region = region
+        self._models = models
         self._lock = threading.RLock()
         self._session: Any = None
         self._clients: dict[tuple[str, str], Any] = {}
@@ -152,7 +157,7 @@ class AwsSession:
         with translate("reading the profile", whose):
             session.get_scoped_config()
             if not session.get_config_variable("data_path"):
-                session.register_component("data_loader", ServiceModels())
+                session.register_component("data_loader", ServiceModels(self._models))
             resolver = session.get_component("credential_provider")
             if self._directory:
                 # A folder of one's own is complete in itself: never ask the metadata service of the caller's machine.
@@ -160,8 +165,21 @@ class AwsSession:
                 resolver.remove("iam-role")
             if session.get_credentials() is None:
                 raise CredentialsError(f"no credentials for {whose.label}", hint=whose.credentials_cure)
+            factory = session.get_component("response_parser_factory")
+            factory.set_parser_defaults(timestamp_parser=_moment)
         session.register("needs-retry", _no_retry_when_refused)
         return session
+
+
+def _moment(value: Any) -> datetime:
+    """A moment in an answer. EC2 and S3 write ISO 8601, for which the SDK's way to read it is a slow one; and a listing
+    holds one for each thing."""
+    if isinstance(value, str):
+        with suppress(ValueError):
+            found = datetime.fromisoformat(value)
+            if found.tzinfo is not None:
+                return found
+    return cast("datetime", parse_timestamp(value))
 
 
 def _no_retry_when_refused(caught_exception: BaseException | None = None, **_: object) -> None:

@@ -188,7 +188,10 @@ def _show(cause: typer.TyperException, *, as_json: bool) -> None:
 
 def main() -> None:
     """The entry point of the ``hcluster`` script."""
-    # Most calls live for a second and make hundreds of thousands of objects that stay until the end: modules, the
-    # SDK's descriptions of services. To look for garbage among them again and again costs a tenth of the whole.
-    gc.set_threshold(100_000, 50, 100)
-    sys.exit(run(sys.argv[1:]))
+    # Most calls live for a second and make a hundred thousand objects that stay until the end: modules, the SDK's
+    # descriptions of services. To look for garbage among them costs a tenth of the whole, while they come and once
+    # more, for nothing, when the interpreter ends.
+    gc.set_threshold(300_000, 50, 100)
+    code = run(sys.argv[1:])
+    gc.freeze()
+    sys.exit(code)

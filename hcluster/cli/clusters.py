@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hcluster.cli import forecasts, render
+from hcluster.cli import render
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import confirm, flow, moment, state_of
 from hcluster.errors import HclusterError, NotFoundError
@@ -69,7 +69,9 @@ def up(
         else:
             view = bring_up(context, spec, again=again, timeout=timeout, replace=replace, drain=drain, wait=not no_wait)
     if plan:
-        render.emit(state_of(ctx), found, forecasts.forecast_text(found, again))
+        from hcluster.cli.forecasts import forecast_text
+
+        render.emit(state_of(ctx), found, forecast_text(found, again))
     else:
         tell_cluster(ctx, context, view, waited=not no_wait)
 
@@ -128,11 +130,13 @@ def down(
     from hcluster.flows import forecast
 
     if plan:
+        from hcluster.cli.forecasts import forecast_text
+
         with flow(ctx) as context:
             found = forecast.forecast_down(context, name)
             if not found.actions and (whole := full_name(state_of(ctx), name, no_cluster(name), gone=True)) != name:
                 found = forecast.forecast_down(context, whole)
-        render.emit(state_of(ctx), found, forecasts.forecast_text(found, f"hcluster down {found.cluster}"))
+        render.emit(state_of(ctx), found, forecast_text(found, f"hcluster down {found.cluster}"))
         return
     name = _surely(ctx, name, yes=yes)
     with flow(ctx) as context:

@@ -31,9 +31,10 @@ class SystemClock:
 def session(platform: PlatformSpec) -> AwsSession:
     """The AWS session of a platform."""
     from hcluster.aws.session import AwsSession
+    from hcluster.cli.config import state_folder
 
-    directory = platform.aws.directory
-    return AwsSession(platform.aws.profile, Path(directory) if directory else None, platform.region)
+    directory = Path(platform.aws.directory) if platform.aws.directory else None
+    return AwsSession(platform.aws.profile, directory, platform.region, state_folder() / "sdk")
 
 
 def context(state: CliState, report: Report = silent) -> Context:

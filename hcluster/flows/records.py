@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from hcluster.errors import ConflictError, NotFoundError
 from hcluster.flows.gather import gather
@@ -16,7 +17,9 @@ from hcluster.model.platform import PlatformRecord
 from hcluster.plan.changes import changes
 from hcluster.plan.nodes import expires_at
 from hcluster.ports import ObjectStore
-from hcluster.spec.cluster import ClusterSpec
+
+if TYPE_CHECKING:
+    from hcluster.spec.cluster import ClusterSpec
 
 WANTED, ENDING = "wanted", "ending"
 """States of a claim: a cluster to be, and one that is being taken down."""
@@ -112,7 +115,7 @@ def claim(store: ObjectStore, wanted: Claim, seen: Seen) -> Claim:
 
 def spec_changed(now: Claim, ours: Claim) -> ConflictError:
     """Somebody else's spec stands where ours did, or was to be."""
-    theirs, mine = (ClusterSpec.from_json(json.dumps(one.spec)) for one in (now, ours))
+    theirs, mine = _spec(now), _spec(ours)
     return ConflictError(
         f"{now.by or now.owner} changed the spec of cluster {now.cluster} at "
         f"{datetime.fromtimestamp(now.written or now.created, UTC).isoformat(timespec='seconds')}, "
@@ -147,8 +150,15 @@ def claimed(store: ObjectStore) -> dict[str, Claim]:
 
 def expired(held: Claim, now: float) -> bool:
     """Whether the launch of a claim has outlived the lifetime of its spec, so that its nodes have ended themselves."""
-    end = expires_at(held.created, ClusterSpec.from_json(json.dumps(held.spec)).lifetime)
+    end = expires_at(held.created, _spec(held).lifetime)
     return bool(end) and now >= end
+
+
+def _spec(held: Claim) -> ClusterSpec:
+    # Its classes take long to make, and what only lists claims needs none of them.
+    from hcluster.spec.cluster import ClusterSpec
+
+    return ClusterSpec.from_json(json.dumps(held.spec))
 
 
 def _ending(held: Claim) -> ConflictError:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from hcluster.model.names import PLATFORM_CLUSTER, TAG_GROUP
 from hcluster.model.node import Instance
 from hcluster.model.platform import PlatformRecord
 from hcluster.spec.base import STANDING
-from hcluster.spec.cluster import ClusterSpec
+
+if TYPE_CHECKING:
+    # Its classes take long to make, and what only lists clusters has none.
+    from hcluster.spec.cluster import ClusterSpec
 
 METASTORE_PORT = 9083
 """Where the platform node's metastore answers (puppet/data/hive.yaml)."""

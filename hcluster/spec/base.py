@@ -96,11 +96,15 @@ NAME_PATTERN = r"^[a-z][a-z0-9-]{0,29}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 """1 to 30 of a-z, 0-9 and -, a letter first: it becomes part of resource names, keys and host names."""
 
+InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
+"""Such as m5.large."""
+
 
 class Schema(BaseModel):
     """Root of all schemas: frozen, and unknown keys are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False)
+    # Built when first used: most commands read one of the specs, and to build the others took longer than the rest.
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=False, defer_build=True)
 
     def to_json(self) -> str:
         """Canonical JSON: equal values give equal text."""

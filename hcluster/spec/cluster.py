@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from hcluster.model.names import PLATFORM_CLUSTER
 from hcluster.model.node import Market
-from hcluster.spec.base import STANDING, Lifetime, Name, Schema, live, refused, replace_nodes
+from hcluster.spec.base import STANDING, InstanceType, Lifetime, Name, Schema, live, refused, replace_nodes
 
 MAX_NODES = 10_000
 """Of one group: the most that one instant fleet may ask for."""
@@ -40,7 +40,6 @@ def _own_tag(key: str) -> str:
 
 
 ClusterName = Annotated[Name, AfterValidator(_not_reserved)]
-InstanceType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")]
 SiteValue = Annotated[str, BeforeValidator(_site_value)]
 _TAG_LETTERS = r"[\p{L}\p{Z}\p{N}_.:/=+@-]"
 """What EC2 accepts in keys and values of tags (EC2 user guide, "tag restrictions")."""

@@ -14,10 +14,13 @@ from pydantic_core import ErrorDetails
 from hcluster.errors import SpecError
 from hcluster.spec import settings
 from hcluster.spec.base import Schema
-from hcluster.spec.cluster import MAX_SCRIPT_BYTES, ClusterSpec
-from hcluster.spec.image import ImageSpec
 from hcluster.spec.platform import PlatformSpec
 from hcluster.spec.yamlfile import Document, Found, Place, dotted, layered, read
+
+if typing.TYPE_CHECKING:
+    # Most commands read platform.yaml alone, and the classes of the others take as long to make as all the rest.
+    from hcluster.spec.cluster import ClusterSpec
+    from hcluster.spec.image import ImageSpec
 
 S = TypeVar("S", bound=Schema)
 
@@ -53,6 +56,8 @@ def load_cluster(path: Path, platform: PlatformSpec, given: Sequence[str] = ()) 
     Raises:
         SpecError: with everything that is wrong.
     """
+    from hcluster.spec.cluster import ClusterSpec
+
     own = read(path, _shown(path))
     if not own.value:
         _refuse("cluster", _shown(path), own.found)
@@ -77,6 +82,8 @@ def load_image(path: Path) -> ImageSpec:
     Raises:
         SpecError: with everything that is wrong.
     """
+    from hcluster.spec.image import ImageSpec
+
     document = read(path, _shown(path))
     found = list(document.found)
     spec, wrong = _validated(ImageSpec, document)
@@ -98,6 +105,9 @@ def load_image(path: Path) -> ImageSpec:
 
 def schema(kind: Kind) -> dict[str, Any]:
     """The JSON Schema of one kind of file, for editors."""
+    from hcluster.spec.cluster import ClusterSpec
+    from hcluster.spec.image import ImageSpec
+
     models: dict[Kind, type[Schema]] = {"platform": PlatformSpec, "cluster": ClusterSpec, "image": ImageSpec}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **models[kind].model_json_schema()}
 
@@ -134,8 +144,10 @@ def _platform_layer(platform: PlatformSpec) -> Document:
 def _defaults_findings(document: Document) -> list[Found]:
     """Check ``defaults`` as the part of a cluster.yaml that it is, with the lines of platform.yaml."""
     value = document.value.get("defaults")
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value:
         return []
+    from hcluster.spec.cluster import ClusterSpec
+
     found = []
     for key in _NOT_IN_DEFAULTS:
         if key in value:
@@ -174,6 +186,8 @@ def _read_scripts(document: Document, folder: Path) -> list[Found]:
 
 def _script(path: Path) -> tuple[str, str]:
     """(text, what is wrong with it) of a bootstrap script's file."""
+    from hcluster.spec.cluster import MAX_SCRIPT_BYTES
+
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_SCRIPT_BYTES + 1)

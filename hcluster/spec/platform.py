@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from hcluster.model.names import PLATFORM_CLUSTER, resource_name
-from hcluster.spec.base import Name, Schema, live, refused, replace_nodes
-from hcluster.spec.cluster import InstanceType
+from hcluster.spec.base import InstanceType, Name, Schema, live, refused, replace_nodes
 
 ENDPOINT = "{endpoint}"
 """In ``network.package_proxy``: the host of the profile's EC2 endpoint."""

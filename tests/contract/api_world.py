@@ -66,8 +66,11 @@ class Api:
         (aws / "credentials").write_text(
             f"[{PROFILE}]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n"
         )
-        self.session = AwsSession(PROFILE, aws, REGION)
-        self.ec2: Any = self.session.client("ec2")
+        # The adapter shall do with the part of the SDK's descriptions that the command line keeps for it.
+        self.session = AwsSession(PROFILE, aws, REGION, self._folder / "sdk")
+        self.whole = AwsSession(PROFILE, aws, REGION)
+        """For what tests do themselves."""
+        self.ec2: Any = self.whole.client("ec2")
         answer = self.ec2.describe_images(Owners=["136693071363"])["Images"]
         newest = max(answer, key=lambda image: str(image["CreationDate"]))
         self.base = str(newest["ImageId"])

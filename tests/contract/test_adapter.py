@@ -113,7 +113,7 @@ STEPS = ("role", "other policy", "profile", "in profile")
 def test_an_instance_profile_is_finished_from_each_half_done_state(
     cloud: ApiWorld, api: Api, done: tuple[str, ...]
 ) -> None:
-    iam, name = api.session.client("iam"), f"hcluster-{cloud.name}-half"
+    iam, name = api.whole.client("iam"), f"hcluster-{cloud.name}-half"
     if "role" in done or "other policy" in done:
         trust = json.dumps({**TRUST, "Statement": TRUST["Statement"] * 2})
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust, Tags=tags_of(cloud.name))
@@ -132,7 +132,7 @@ def test_an_instance_profile_is_finished_from_each_half_done_state(
 
 
 def test_half_deleted_instance_profiles_are_deleted_to_the_end(cloud: ApiWorld, api: Api) -> None:
-    iam = api.session.client("iam")
+    iam = api.whole.client("iam")
     tags = tags_of(cloud.name)
     iam.create_role(RoleName=f"hcluster-{cloud.name}-a", AssumeRolePolicyDocument=json.dumps(TRUST), Tags=tags)
     iam.create_instance_profile(InstanceProfileName=f"hcluster-{cloud.name}-b", Tags=tags)
@@ -152,7 +152,7 @@ def test_half_deleted_instance_profiles_are_deleted_to_the_end(cloud: ApiWorld, 
 def test_somebody_elses_role_or_profile_of_our_name_is_a_conflict_and_stays_as_it_was(
     cloud: ApiWorld, api: Api, kind: str, platform: str | None, region: str, whose: str
 ) -> None:
-    iam, name = api.session.client("iam"), f"hcluster-{cloud.name}-node"
+    iam, name = api.whole.client("iam"), f"hcluster-{cloud.name}-node"
     tags = tags_of(cloud.name if platform is None else platform, region)
     if kind == "role":
         iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST), Tags=tags)
@@ -170,7 +170,7 @@ def test_somebody_elses_role_or_profile_of_our_name_is_a_conflict_and_stays_as_i
 
 
 def test_a_role_and_its_profile_carry_platform_and_region(cloud: ApiWorld, api: Api) -> None:
-    iam, name = api.session.client("iam"), f"hcluster-{cloud.name}-node"
+    iam, name = api.whole.client("iam"), f"hcluster-{cloud.name}-node"
     cloud.compute.ensure_instance_profile(name, POLICY, tags=cloud.tags)
     assert iam.get_role(RoleName=name)["Role"]["Tags"] == tags_of(cloud.name)
     assert iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Tags"] == tags_of(cloud.name)
@@ -200,7 +200,7 @@ def test_somebody_elses_security_group_or_template_of_our_name_is_a_conflict(
 
 
 def test_a_bucket_is_closed_to_the_public_encrypted_and_keeps_its_other_tags(cloud: ApiWorld, api: Api) -> None:
-    s3, bucket = api.session.client("s3"), {"Bucket": cloud.store.bucket}
+    s3, bucket = api.whole.client("s3"), {"Bucket": cloud.store.bucket}
     s3.create_bucket(**bucket)
     s3.put_bucket_tagging(**bucket, Tagging={"TagSet": [{"Key": "cost", "Value": "42"}]})
     cloud.store.ensure_bucket(cloud.tags)
@@ -212,7 +212,7 @@ def test_a_bucket_is_closed_to_the_public_encrypted_and_keeps_its_other_tags(clo
 
 
 def test_a_bucket_with_versions_and_unfinished_uploads_is_deleted_with_them(cloud: ApiWorld, api: Api) -> None:
-    s3, bucket = api.session.client("s3"), {"Bucket": cloud.store.bucket}
+    s3, bucket = api.whole.client("s3"), {"Bucket": cloud.store.bucket}
     cloud.store.ensure_bucket({})
     s3.put_bucket_versioning(**bucket, VersioningConfiguration={"Status": "Enabled"})
     cloud.store.put("twice", b"1")

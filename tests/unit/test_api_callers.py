@@ -116,7 +116,7 @@ class World:
         (folder / "credentials").write_text(
             f"[p]\naws_access_key_id = {key['AccessKeyId']}\naws_secret_access_key = {key['SecretAccessKey']}\n"
         )
-        return AwsSession("p", folder, REGION)
+        return AwsSession("p", folder, REGION, self._folder / "sdk")
 
     def context(self, session: AwsSession, team: str = "analytics") -> Context:
         clock = Clock()
@@ -186,7 +186,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 def bake(session: AwsSession, group: str) -> str:
     """The calls of Packer's amazon-ebs builder for our template; the image's id."""
-    ec2 = session.client("ec2")
+    ec2 = AwsSession("p", Path(session.folder), REGION).client("ec2")
     tags = [{"Key": names.TAG_PLATFORM, "Value": "demo"}, {"Key": names.TAG_ROLE, "Value": "bake"}]
     ec2.describe_regions()
     ec2.describe_images(ImageIds=[BASE])

@@ -169,3 +169,34 @@ def test_the_sdks_descriptions_are_read_whole_and_in_their_order(tmp_path: Path)
     assert callable(session.client("sts").get_caller_identity)
     with pytest.raises(CloudError, match="nosuch"):
         session.client("nosuch")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "2026-11-22T06:46:17.000Z",
+        "2026-11-22T06:46:17Z",
+        "2026-11-22T06:46:17.123+02:00",
+        "2026-11-22T06:46:17",
+        "2026-11-22",
+        "20261122T064617Z",
+        "Sun, 22 Nov 2026 06:46:17 GMT",
+        "1795329977",
+        1795329977,
+        1795329977.5,
+    ],
+)
+def test_moments_are_read_as_the_sdk_reads_them(told: object) -> None:
+    from botocore.utils import parse_timestamp
+
+    from hcluster.aws.session import _moment
+
+    assert _moment(told) == parse_timestamp(told)
+    assert _moment(told).utcoffset() == parse_timestamp(told).utcoffset()
+
+
+def test_what_is_no_moment_is_an_error_as_with_the_sdk() -> None:
+    from hcluster.aws.session import _moment
+
+    with pytest.raises(ValueError, match="Invalid timestamp"):
+        _moment("tomorrow")
