@@ -14,6 +14,7 @@ from hcluster.cli import naming, render
 from hcluster.cli.flow import flow, state_of
 from hcluster.cli.reach import GROUPS, NODES
 from hcluster.errors import NotFoundError, UsageError
+from hcluster.plan.words import amount
 
 if TYPE_CHECKING:
     from hcluster.flows.context import Context
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from hcluster.model.node import Instance
 
 _REMOTE = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*):(.*)", re.DOTALL)
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
 
 class Order(NamedTuple):
@@ -136,11 +136,3 @@ def summary(done: Sequence[NodeCopy], seconds: float) -> str:
     left_out = {path for one in good for path in one.left_out}
     lines += [f"left out, neither file nor folder: {path}" for path in sorted(left_out)]
     return "\n".join(lines)
-
-
-def amount(size: float) -> str:
-    """Bytes for people."""
-    unit = 0
-    while size >= 1024 and unit < len(_UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.1f} {_UNITS[unit]}" if unit else f"{size:.0f} {_UNITS[0]}"

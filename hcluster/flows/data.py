@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from hcluster.errors import NotFoundError, UsageError
 from hcluster.flows.context import Context
 from hcluster.model.events import Progress
+from hcluster.plan.words import amount
 
 DATA_PREFIXES = ("data/", "tmp/", "warehouse/", "logs/", "registry/")
 """What people may touch; the rest of the bucket is hcluster's own state."""
@@ -43,11 +45,20 @@ def put(ctx: Context, file: Path, key: str) -> str:
     if not file.is_file():
         raise NotFoundError(f"{file} is not a file")
     target = f"{target}{file.name}" if target.endswith("/") else target
-    size = file.stat().st_size / (1 << 20)
-    ctx.report(Progress("put", f"uploading {file.name} ({size:.1f} MiB)"))
-    ctx.store.put_file(target, str(file))
+    whole = file.stat().st_size
+    size = amount(whole)
+    gone, lock = 0, threading.Lock()
+
+    def sent(count: int) -> None:
+        nonlocal gone
+        with lock:
+            gone += count
+            ctx.report(Progress("put", f"uploading {file.name} ({size})", gone >> 20, whole >> 20))
+
+    ctx.report(Progress("put", f"uploading {file.name} ({size})"))
+    ctx.store.put_file(target, str(file), sent)
     address = f"s3a://{ctx.store.bucket}/{target}"
-    ctx.report(Progress("put", f"uploaded {address} ({size:.1f} MiB)", state="ok"))
+    ctx.report(Progress("put", f"uploaded {address} ({size})", state="ok"))
     return address
 
 

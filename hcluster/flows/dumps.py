@@ -7,6 +7,8 @@ from datetime import timedelta
 from hcluster.errors import NotFoundError
 from hcluster.flows.context import Context
 from hcluster.flows.records import read_platform
+from hcluster.flows.waiting import platform_tag
+from hcluster.model import names
 from hcluster.model.dumps import PREFIX, Dump, newest_first
 from hcluster.model.views import Finding
 from hcluster.ports import ObjectStore
@@ -31,6 +33,7 @@ def age(dump: Dump, now: float) -> timedelta:
 
 def look_at_dumps(ctx: Context) -> Finding:
     """The line of ``doctor`` about the last dump. None, or an old one, is a warning: the tables are on a volume, too.
+    A platform whose node is younger than that owes none yet.
 
     Raises:
         NotFoundError: there is no platform.
@@ -41,6 +44,8 @@ def look_at_dumps(ctx: Context) -> Finding:
     old = age(last, ctx.clock.now()) if last else None
     if old is not None and old <= OLDEST:
         return Finding(CHECK, ok=True, message=f"the last one of the metastore is {old} old")
+    if last is None and _young(ctx):
+        return Finding(CHECK, ok=True, message="none yet: the platform's node is new, and makes one every hour")
     return Finding(
         CHECK,
         ok=True,
@@ -49,3 +54,9 @@ def look_at_dumps(ctx: Context) -> Finding:
         "`hcluster logs platform platform --unit hcluster-dump`",
         warning=True,
     )
+
+
+def _young(ctx: Context) -> bool:
+    """Whether the platform's node has not run long enough to owe a dump."""
+    own = ctx.compute.instances({**platform_tag(ctx), names.TAG_CLUSTER: names.PLATFORM_CLUSTER})
+    return any(ctx.clock.now() - node.launched.timestamp() <= OLDEST.total_seconds() for node in own)

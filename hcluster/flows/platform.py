@@ -33,7 +33,7 @@ def prepare(ctx: Context) -> PlatformRecord:
         NotFoundError: the network does not exist.
     """
     tags = platform_tag(ctx)
-    ctx.report(Progress("bucket", f"bucket {ctx.store.bucket}"))
+    ctx.report(Progress("bucket", f"looking for bucket {ctx.store.bucket}"))
     ctx.store.ensure_bucket(tags)
     ctx.report(Progress("bucket", f"bucket {ctx.store.bucket}", state="ok"))
     vpc, cidrs, subnets = network(ctx)

@@ -11,6 +11,7 @@ import pytest
 from hcluster.cli import copy
 from hcluster.errors import CopyError, UnreachableError, UsageError
 from hcluster.model.events import Progress
+from hcluster.plan import words
 from hcluster.testing import FakeRemote
 from tests.unit.cli_world import FLIGHTS, Cli
 
@@ -127,7 +128,7 @@ def test_progress_counts_the_bytes_of_all_nodes(ready: Cli, tmp_path: Path, monk
 
 
 def test_amounts_are_for_people() -> None:
-    assert [copy.amount(size) for size in (0, 1023, 1024, 5 << 20, 2 << 30)] == [
+    assert [words.amount(size) for size in (0, 1023, 1024, 5 << 20, 2 << 30)] == [
         "0 bytes",
         "1023 bytes",
         "1.0 KiB",

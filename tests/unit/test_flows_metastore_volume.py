@@ -244,6 +244,9 @@ def test_a_down_with_its_data_cut_off_anywhere_can_be_repeated() -> None:
 def test_status_and_doctor_tell_the_age_of_the_last_dump(world: World) -> None:
     ctx = world.context()
     assert platform.status(ctx)["dump"] is None
+    new = dumps.look_at_dumps(ctx)
+    assert (new.warning, new.message) == (False, "none yet: the platform's node is new, and makes one every hour")
+    world.cloud.clock.sleep(4 * 3600)
     never = dumps.look_at_dumps(ctx)
     assert (never.warning, never.message) == (True, "the metastore was never dumped")
     assert "hcluster-node dump" in never.cure
