@@ -91,7 +91,7 @@ def expected_text(found: Expected, *, nothing: bool = False) -> str:
     if nothing:
         return "expected: no time to speak of"
     if found.seconds is None:
-        return "expected: no history yet"
+        return "expected: unknown, there was no run like this yet"
     earlier = "1 earlier run" if found.runs == 1 else f"median of {found.runs} earlier runs"
     spread = "" if found.runs == 1 else f", {found.shortest:.0f} to {found.longest:.0f} s"
     return f"expected: {found.seconds:.0f} s ({earlier}: {found.like}{spread})"

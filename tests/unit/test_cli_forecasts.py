@@ -69,7 +69,7 @@ def test_a_plan_without_anything_to_do_says_so() -> None:
 
 
 def test_seconds_say_of_how_many_runs_they_are() -> None:
-    assert expected_text(Expected(None)) == "expected: no history yet"
+    assert expected_text(Expected(None)) == "expected: unknown, there was no run like this yet"
     assert expected_text(Expected(9, 9, 9, 1, "down of 3 nodes")) == "expected: 9 s (1 earlier run: down of 3 nodes)"
 
 

@@ -16,7 +16,7 @@ def test_a_plan_prints_actions_prices_and_the_command_that_does_it(cli: Cli) -> 
     assert "the cluster does not exist yet" in cli.out
     assert "0 -> 3" in cli.out
     assert "price list of 2026-07-20" in cli.out
-    assert "expected: no history yet" in cli.out
+    assert "expected: unknown, there was no run like this yet" in cli.out
     assert cli.out.rstrip().endswith(f"To do it: hcluster up {FLIGHTS} --set core.count=3")
     assert cli.json("list") == []
 
