@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
-Name = Annotated[str, typer.Option("--name", help="Which local cloud; several run side by side.")]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Which local cloud; several run side by side.")]
 For = Annotated[str, typer.Option("--for", metavar="DURATION", help="End it by itself after 30s, 5m, 2h.")]
 Nodes = Annotated[
     list[str] | None,

@@ -82,7 +82,10 @@ def _prepare(command: Any) -> None:
     """Give every command below what all have: options after its name, completion, short names."""
     command.context_settings = {"help_option_names": ["-h", "--help"], **command.context_settings}
     if isinstance(command, TyperGroup):
+        command.epilog = f"`hcluster {command.name} COMMAND --help` tells more, with examples."
         for inner in command.commands.values():
+            # The first sentence as a whole, over as many lines as it takes.
+            inner.short_help = inner.get_short_help_str(limit=1000)
             _prepare(inner)
         return
     complete.prepare(command)
@@ -96,10 +99,14 @@ def _prepare(command: Any) -> None:
 def _shared_options() -> list[Any]:
     def shared(
         output: str = typer.Option(
-            None, "--output", metavar="|".join(get_args(Output)), help="As before the command.", callback=_set_output
+            None,
+            "--output",
+            metavar="|".join(get_args(Output)),
+            help="What goes to standard output.",
+            callback=_set_output,
         ),
         platform: str = typer.Option(
-            None, "--platform", metavar="FILE", help="As before the command.", callback=_set_platform
+            None, "--platform", metavar="FILE", help="The platform's YAML.", callback=_set_platform
         ),
     ) -> None:
         """Only its options are used."""

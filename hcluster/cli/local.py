@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hcluster.cli import fault_rules, local_faults
-from hcluster.cli.flow import confirm
+from hcluster.cli.flow import confirm, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,7 @@ app = typer.Typer(
     no_args_is_help=True, help="A cloud on this machine: real nodes behind the same API as AWS's (needs root)."
 )
 
-Name = Annotated[str, typer.Option("--name", help="Which local cloud; several run side by side.")]
-Output = Annotated[Literal["table", "json"] | None, typer.Option("--output", help="How to print the result.")]
+Name = Annotated[str, typer.Option("--name", metavar="NAME", help="Which local cloud; several run side by side.")]
 
 
 @app.command()
@@ -32,7 +31,6 @@ def start(
     dry_nodes: Annotated[
         bool, typer.Option("--dry-nodes", help="Instances are records only: load tests of the API.")
     ] = False,
-    output: Output = None,
 ) -> None:
     """Start the cloud, with the instances that ran when it was stopped. Running already: nothing happens.
 
@@ -46,11 +44,11 @@ def start(
 
     from hcluster.localcloud import control
 
-    _show(ctx, output, _with_progress(partial(control.start, dry_nodes=dry_nodes), name))
+    _show(ctx, _with_progress(partial(control.start, dry_nodes=dry_nodes), name))
 
 
 @app.command()
-def status(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
+def status(ctx: typer.Context, name: Name = "default") -> None:
     """Tell whether the cloud runs, where, and what is broken in it on purpose.
 
     \b
@@ -69,11 +67,11 @@ def status(ctx: typer.Context, name: Name = "default", output: Output = None) ->
             broken = fault_rules.faults(name)
         except LocalCloudError as error:
             broken, unknown = None, f"{error}; {error.hint}"
-    _show(ctx, output, found, broken, unknown)
+    _show(ctx, found, broken, unknown)
 
 
 @app.command()
-def stop(ctx: typer.Context, name: Name = "default", output: Output = None) -> None:
+def stop(ctx: typer.Context, name: Name = "default") -> None:
     """Shut all nodes down and end the cloud. Its instances, images and objects are kept for the next start.
 
     \b
@@ -82,7 +80,7 @@ def stop(ctx: typer.Context, name: Name = "default", output: Output = None) -> N
     """
     from hcluster.localcloud import control
 
-    _show(ctx, output, _with_progress(control.stop, name))
+    _show(ctx, _with_progress(control.stop, name))
 
 
 @app.command()
@@ -90,7 +88,6 @@ def reset(
     ctx: typer.Context,
     name: Name = "default",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-    output: Output = None,
 ) -> None:
     """Stop the cloud and delete all of it: instances, images, objects. Downloads and the base image stay cached.
 
@@ -107,7 +104,7 @@ def reset(
         yes=yes,
         command="hcluster local reset" + (f" --name {name}" if name != "default" else ""),
     )
-    _show(ctx, output, _with_progress(control.reset, name))
+    _show(ctx, _with_progress(control.reset, name))
 
 
 local_faults.register(app)
@@ -128,7 +125,6 @@ def _with_progress(action: Callable[[str, Path, Report], CloudStatus], name: str
 
 def _show(
     ctx: typer.Context,
-    output: Output,
     found: CloudStatus,
     broken: list[dict[str, object]] | None = None,
     unknown: str = "",
@@ -136,16 +132,12 @@ def _show(
     """``broken``: its faults, None when they were not asked for or (``unknown`` says why) could not be."""
     from dataclasses import asdict
 
-    from hcluster.cli.config import CliState
     from hcluster.cli.render import emit, facts_text
 
-    state = ctx.obj if isinstance(ctx.obj, CliState) else CliState()
-    if output:
-        state = CliState(state.platform_file, output, state.user, state.team)
     text = facts_text(_facts(found) | ({"faults": unknown} if unknown else {}))
     if broken:
         text += "\n\n" + fault_rules.faults_table(broken, datetime.now(UTC))
-    emit(state, {**asdict(found), "faults": broken}, text)
+    emit(state_of(ctx), {**asdict(found), "faults": broken}, text)
 
 
 def _facts(found: CloudStatus) -> dict[str, object]:

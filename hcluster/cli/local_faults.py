@@ -96,7 +96,7 @@ def partition(lasting: str = "") -> Values:
 @rule
 def shortage(
     instance_type: Annotated[str, typer.Argument(metavar="[TYPE]", help="m5.large, m5.*, *")] = "*",
-    zone: Annotated[str, typer.Option("--zone", help="us-east-1a; * is a wildcard.")] = "*",
+    zone: Annotated[str, typer.Option("--zone", metavar="ZONE", help="us-east-1a; * is a wildcard.")] = "*",
     market: Market = "any",
     left: Annotated[int, typer.Option("--left", min=0, help="How many more instances can still be had.")] = 0,
 ) -> Values:

@@ -9,6 +9,8 @@ from typing import Any
 
 Record = tuple[str, str]
 _TYPE = re.compile(r" <([^<>]+)>$")
+_RANGE = re.compile(r"(?:(?P<least>-?[0-9.]+)<=)?x(?P<sign>[<>]=)(?P<bound>-?[0-9.]+)\]$")
+"""Which numbers an option takes, as typer ends its help: ``x>=1]`` or ``1<=x<=500]``."""
 _NAMES = {
     "str": "TEXT",
     "int": "NUMBER",
@@ -46,4 +48,12 @@ def _argument(name: str, record: Callable[[Any], Record | None], ctx: Any) -> Re
 
 def _option(record: Callable[[Any], Record | None], ctx: Any) -> Record | None:
     found = record(ctx)
-    return found and (_TYPE.sub(lambda match: f" {_NAMES.get(match[1], match[1])}", found[0]), found[1])
+    if not found:
+        return None
+    return _TYPE.sub(lambda match: f" {_NAMES.get(match[1], match[1])}", found[0]), _RANGE.sub(_bounds, found[1])
+
+
+def _bounds(match: re.Match[str]) -> str:
+    if match["least"]:
+        return f"{match['least']} to {match['bound']}]"
+    return f"at {'least' if match['sign'] == '>=' else 'most'} {match['bound']}]"

@@ -23,7 +23,7 @@ def test_no_help_shows_types_of_python_braces_or_lines_that_a_terminal_breaks(
 ) -> None:
     text = helped(command, capsys)
     assert text.startswith(f"Usage: hcluster {command} ")
-    for wrong in ("<str>", "<int", "<float", "list[", "{", "[[", "......"):
+    for wrong in ("<str>", "<int", "<float", "list[", "{", "[[", "......", "x>=", "<=x"):
         assert wrong not in text, wrong
     assert "[required]" not in text.partition("\nOptions:")[0]
     examples = text.partition("Examples:")[2].partition("\n\n")[0].splitlines()
@@ -57,3 +57,19 @@ def test_arguments_that_may_be_several_say_so() -> None:
 )
 def test_usage_lines(command: str, usage: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert helped(command, capsys).startswith(usage)
+
+
+@pytest.mark.parametrize("group", [name for name, entry in ENTRIES.items() if hasattr(load(name, entry), "commands")])
+def test_a_group_lists_its_commands_in_whole_sentences(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = helped(group, capsys)
+    assert "..." not in text.partition("\nCommands:")[2]
+    assert text.endswith(f"\n  `hcluster {group} COMMAND --help` tells more, with examples.\n")
+    told = " ".join(text.split())
+    for command in load(group, ENTRIES[group]).commands.values():
+        assert f" {command.name} {command.help.partition('.')[0].replace(chr(10), ' ')}" in told
+
+
+def test_ranges_of_numbers_are_words(capsys: pytest.CaptureFixture[str]) -> None:
+    told = " ".join(helped("events", capsys).split())
+    assert "[default: 200; 1 to 500]" in told
+    assert "[default: 900; at least 1]" in " ".join(helped("up", capsys).split())
