@@ -188,6 +188,14 @@ class Images(Protocol):
         """Remove the image and its snapshots; gone already is no error."""
 
 
+Sent = Callable[[int], object]
+"""Told of bytes that were sent."""
+
+
+def unheard(_count: int) -> None:
+    """Nobody wants to know."""
+
+
 class ObjectStore(Protocol):
     """One S3 bucket."""
 
@@ -216,8 +224,9 @@ class ObjectStore(Protocol):
     def put(self, key: str, body: bytes, *, if_none_match: bool = False, if_match: str = "") -> str:
         """Write; returns the etag. With a condition that does not hold: ConflictError, nothing written."""
 
-    def put_file(self, key: str, path: str) -> None:
-        """Upload a file of any size."""
+    def put_file(self, key: str, path: str, sent: Sent = unheard) -> None:
+        """Upload a file of any size. ``sent`` is told how many bytes of it have gone, piece by piece, by several threads;
+        what goes again is taken back before, as a negative number."""
 
     def delete(self, key: str) -> None:
         """Gone already is no error."""

@@ -14,7 +14,7 @@ from hcluster.aws.codes import code_of, message_of, retries_of
 from hcluster.aws.part import tag_list
 from hcluster.aws.session import AwsSession
 from hcluster.errors import CloudError, ConflictError, NotFoundError
-from hcluster.ports import Clock
+from hcluster.ports import Clock, Sent, unheard
 
 CONFLICT_TRIES = 5
 PIECE_BYTES = 1 << 20
@@ -129,16 +129,16 @@ class S3ObjectStore:
                 self._clock.sleep(0.1 * 2**attempt)
         raise AssertionError("the last try returns or raises")
 
-    def put_file(self, key: str, path: str) -> None:
+    def put_file(self, key: str, path: str, sent: Sent = unheard) -> None:
         """Upload a file of any size. Raises NotFoundError when there is no such file or bucket."""
         if not Path(path).is_file():
             raise NotFoundError(f"no file {path} to upload to s3://{self.bucket}/{key}")
         # It brings all of boto3 along, which nothing else here needs.
-        from boto3.s3.transfer import TransferConfig, create_transfer_manager
+        from boto3.s3.transfer import ProgressCallbackInvoker, TransferConfig, create_transfer_manager
 
         manager = create_transfer_manager(self._s3(), TransferConfig(max_concurrency=8))
         with self._session.call(f"uploading {path} to s3://{self.bucket}/{key}"), manager:
-            manager.upload(path, self.bucket, key).result()
+            manager.upload(path, self.bucket, key, subscribers=[ProgressCallbackInvoker(sent)]).result()
 
     def delete(self, key: str) -> None:
         """Gone already is no error. Raises NotFoundError when the bucket is missing."""

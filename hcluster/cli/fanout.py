@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import BinaryIO, Self
 
@@ -17,7 +18,9 @@ Result = tuple[Instance, int, bytes, bytes]
 LONGEST_LINE = 1 << 16
 """A line that is longer is written in parts, so that a node cannot fill the memory."""
 SILENCE_SECONDS = 1.0
-"""After so long without a word, a terminal is told what is waited for."""
+"""After so long without a word, it is told what is waited for."""
+PIPED_SECONDS = 5.0
+"""The least time between two lines that tell so, where there is no terminal to draw on."""
 _ERASE = b"\r\x1b[K"
 
 
@@ -30,7 +33,7 @@ class Live:
     """Writes what nodes say as they say it: bytes as they are for one node, ``node | line`` for several.
 
     Implements ``hcluster.flows.reach.Watch``. While several run and nothing is said, a terminal on standard error shows
-    how many are still at it.
+    how many are still at it; where that is no terminal, a line does now and then.
     """
 
     def __init__(self, nodes: Sequence[Instance]) -> None:
@@ -43,12 +46,12 @@ class Live:
         self._all = len(nodes)
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._status = b""
+        self._status = self._told = b""
         self._said = threading.Event()
         self._terminal = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
-        if self._terminal:
+        if self._prefix:
             threading.Thread(target=self._tell, name="hcluster-exec-status", daemon=True).start()
         return self
 
@@ -100,13 +103,27 @@ class Live:
                 self._said.clear()
                 continue
             with self._lock:
-                if self._over.is_set() or not self._prefix:
+                if self._over.is_set():
                     continue
-                status = f"… {self._running} of {self._all} nodes still run it".encode()
-                if status != self._status:
-                    sys.stderr.buffer.write(_ERASE + status)
-                    sys.stderr.buffer.flush()
-                    self._status = status
+                status = f"{self._running} of {self._all} nodes still run it"
+                if self._terminal:
+                    self._draw(f"… {status}".encode())
+                else:
+                    self._line(status)
+            if not self._terminal:
+                self._over.wait(PIPED_SECONDS)
+
+    def _line(self, status: str) -> None:
+        if status.encode() != self._told:
+            self._told = status.encode()
+            sys.stderr.buffer.write(f"{time.strftime('%H:%M:%S')} {status}\n".encode())
+            sys.stderr.buffer.flush()
+
+    def _draw(self, status: bytes) -> None:
+        if status != self._status:
+            sys.stderr.buffer.write(_ERASE + status)
+            sys.stderr.buffer.flush()
+            self._status = status
 
 
 class Count:

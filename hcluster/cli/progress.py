@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SILENT_SECONDS = 1.0
 """How long nothing needs to be shown."""
+COUNT_SECONDS = 5.0
+"""How often a line tells that a count has changed, and nothing else."""
 _BAR = 20
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "stopped": ("-", "yellow")}
@@ -51,25 +53,65 @@ def reporter(console: Console | None = None, *, stream: TextIO | None = None, as
 
 
 class Lines:
-    """One line for each thing that is new."""
+    """One line for each thing that is new; one every few seconds for what is only counted."""
 
     def __init__(self, stream: TextIO, now: Callable[[], float] = time.time) -> None:
         self._stream = stream
         self._now = now
         self._last: dict[str, tuple[str, str]] = {}
+        self._count: dict[str, tuple[int, float]] = {}
         self._lock = threading.Lock()
 
     def __call__(self, progress: Progress) -> None:
-        """Print it, unless nothing but a count changed."""
+        """Print it, unless nothing but a count changed, and another one was printed shortly before."""
         with self._lock:
             told = (progress.text, progress.state)
-            if self._last.get(progress.step) == told:
+            if self._last.get(progress.step) == told and not self._counts(progress):
                 return
             self._last[progress.step] = told
+            self._count[progress.step] = progress.done, self._now()
             clock = time.strftime("%H:%M:%S", time.localtime(self._now()))
             count = f" ({progress.done}/{progress.total})" if progress.total else ""
             failed = "FAILED: " if progress.state == "failed" else ""
             print(f"{clock} {failed}{clean(progress.text)}{count}", file=self._stream, flush=True)
+
+    def _counts(self, progress: Progress) -> bool:
+        done, at = self._count[progress.step]
+        return bool(progress.total) and progress.done != done and self._now() - at >= COUNT_SECONDS
+
+
+class Counter:
+    """What is counted up without a known end: told when it has taken a second, and then every few.
+
+    Args:
+        report: where it goes.
+        step: its name.
+        text: what to say of a number.
+    """
+
+    def __init__(
+        self, report: Report, step: str, text: Callable[[int], str], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._report = report
+        self._step = step
+        self._text = text
+        self._now = now
+        self._next = now() + SILENT_SECONDS
+        self._shown = False
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        """So many more."""
+        self._count += count
+        if self._now() >= self._next:
+            self._next = self._now() + COUNT_SECONDS
+            self._shown = True
+            self._report(Progress(self._step, self._text(self._count)))
+
+    def end(self) -> None:
+        """That was all; nothing is said when nothing was said before."""
+        if self._shown:
+            self._report(Progress(self._step, self._text(self._count), state="ok"))
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from hcluster.errors import ConflictError, IntegrityError, NotFoundError
 from hcluster.model import names
 from hcluster.model.node import CheckIn
-from hcluster.ports import Clock
+from hcluster.ports import Clock, Sent, unheard
 from hcluster.testing.probes import Probe, Probed, no_probe, probed
 
 PIECE_BYTES = 1 << 20
@@ -90,13 +90,14 @@ class InMemoryObjectStore(Probed):
         return self._write(key, body)
 
     @probed
-    def put_file(self, key: str, path: str) -> None:
+    def put_file(self, key: str, path: str, sent: Sent = unheard) -> None:
         """Upload a file of any size."""
         file = Path(path)
         if not file.is_file():
             raise NotFoundError(f"no file {path} to upload to s3://{self.bucket}/{key}")
         self._demand_bucket()
         self._write(key, file.read_bytes())
+        sent(file.stat().st_size)
 
     @probed
     def delete(self, key: str) -> None:

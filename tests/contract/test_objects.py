@@ -138,8 +138,10 @@ def test_a_file_of_several_parts_arrives_whole(store: ObjectStore, tmp_path: Pat
     file = tmp_path / "release.tar.gz"
     body = bytes(range(256)) * (70 * 1024)  # 17.5 MiB: three parts of 8 MiB at most
     file.write_bytes(body)
-    store.put_file("big", str(file))
+    sent: list[int] = []
+    store.put_file("big", str(file), sent.append)
     assert store.get("big")[0] == body
+    assert sum(sent) == len(body)
 
 
 def test_a_missing_file_is_not_found(store: ObjectStore, tmp_path: Path) -> None:

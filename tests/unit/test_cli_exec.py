@@ -130,6 +130,8 @@ class Streams:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, terminal: bool = False) -> None:
         self.out, self.err = io.BytesIO(), io.BytesIO()
+        # A test may be held up for long: what is told of silence is tested by itself.
+        monkeypatch.setattr(fanout, "SILENCE_SECONDS", 3600)
         for name, buffer in (("stdout", self.out), ("stderr", self.err)):
             monkeypatch.setattr(sys, name, SimpleNamespace(buffer=buffer, isatty=lambda: terminal, flush=lambda: None))
 
@@ -181,6 +183,20 @@ def test_on_a_terminal_silence_is_filled_and_the_filling_goes_with_the_next_word
         live.output(CORE, b"x\n", stderr=False)
         assert streams.err.getvalue().endswith(b"\r\x1b[K")
     assert streams.out.getvalue() == b"core 10.0.0.9    | x\n"
+
+
+def test_where_no_terminal_is_a_line_tells_of_silence_once_for_each_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams = Streams(monkeypatch)
+    monkeypatch.setattr(fanout, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(fanout, "PIPED_SECONDS", 0.01)
+    with fanout.Live([MASTER, CORE]) as live:
+        assert until(lambda: b"2 of 2 nodes still run it\n" in streams.err.getvalue())
+        live.ended(CORE, 0, "")
+        assert until(lambda: b"1 of 2 nodes still run it\n" in streams.err.getvalue())
+        live.ended(MASTER, 0, "")
+    told = [line[9:] for line in streams.err.getvalue().splitlines()]
+    assert told[:2] == [b"2 of 2 nodes still run it", b"1 of 2 nodes still run it"]
+    assert (b"\x1b" in streams.err.getvalue(), streams.out.getvalue()) == (False, b"")
 
 
 def until(holds: Callable[[], bool]) -> bool:

@@ -141,6 +141,19 @@ def test_piped_progress_is_one_line_a_news_with_the_time() -> None:
     assert "\x1b" not in stream.getvalue()
 
 
+def test_piped_counts_are_lines_every_few_seconds() -> None:
+    stream, seconds = io.StringIO(), [0.0]
+    report = Lines(stream, now=lambda: seconds[0])
+    for at, done in ((0.0, 0), (1.0, 1), (4.9, 2), (5.0, 3), (9.9, 4), (20.0, 4)):
+        seconds[0] = at
+        report(Progress("put", "uploading", done, 9))
+    assert [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()] == [
+        "uploading (0/9)",
+        "uploading (3/9)",
+        "uploading (4/9)",
+    ]
+
+
 def test_nothing_is_drawn_where_there_is_no_terminal() -> None:
     stream = io.StringIO()
     with reporter(stream=stream) as report:
