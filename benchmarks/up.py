@@ -201,6 +201,9 @@ def measure(spec: Path) -> Run:
     from hcluster.flows import reach
 
     context = wire.context(resolve(None, "json", os.environ))
+    if any(one["name"] == NAME for one in hcluster("list")):
+        # It would be gone on with, in no time.
+        raise SystemExit(f"there is a cluster {NAME}: `hcluster down {NAME}` first")
     try:
         began = time.time()
         hcluster("up", str(spec))

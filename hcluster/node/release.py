@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from hcluster.errors import IntegrityError, NodeFailedError
+from hcluster.node import facts
 
 OK_EXITS = (0, 2)
 """Of ``puppet apply --detailed-exitcodes``: nothing to change, changes made."""
@@ -15,6 +16,9 @@ OK_EXITS = (0, 2)
 RUBY_CACHE = Path("/usr/local/lib/hcluster/ruby-cache.rb")
 """Lets Ruby load what the image holds compiled; an image without it runs Puppet as it is."""
 TAIL_LINES = 40
+_NODE = "node"
+"""The name that Puppet knows each machine by."""
+_NOT_COMPILED = 1
 
 
 def unpack(body: bytes, digest: str, base: Path) -> Path:
@@ -43,13 +47,18 @@ def unpack(body: bytes, digest: str, base: Path) -> Path:
     return target
 
 
-def apply_command(release: Path) -> list[str]:
-    """The one way in which a release is applied."""
+def apply_command(release: Path, known: Path | None = None) -> list[str]:
+    """The one way in which a release is applied; ``known`` is where the facts are, None lets Facter find them out.
+
+    A name that is not among them is an error then, so that no manifest takes it for undefined.
+    """
+    given = ["--certname", _NODE, "--facts_terminus", "json", "--client_datadir", str(known), "--strict_variables"]
     return [
         "puppet",
         "apply",
         "--detailed-exitcodes",
         "--color=false",
+        *(given if known else []),
         "--modulepath",
         f"{release}/site-modules:{release}/modules",
         "--hiera_config",
@@ -77,10 +86,24 @@ def apply(release: Path, role: str, log: Path, deadline_seconds: float = 600) ->
     if RUBY_CACHE.exists():
         # Puppet needs no gems that its package does not bring, and nobody reads Ruby's suggestions.
         environment["RUBYOPT"] = f"--disable=gems,did_you_mean,error_highlight -r{RUBY_CACHE}"
+    known = None
+    if facts.enough(release):
+        known = release.parent / "puppet"
+        facts.write(known, role, _NODE)
+    code = _run(apply_command(release, known), environment, log, deadline_seconds)
+    if known and code == _NOT_COMPILED:
+        # Nothing was changed by it. Perhaps it asks for another fact in a way that was not seen.
+        code = _run(apply_command(release), environment, log, deadline_seconds)
+    if code not in OK_EXITS:
+        raise NodeFailedError(f"puppet apply failed with exit code {code}", context=tail(log))
+    return code
+
+
+def _run(command: list[str], environment: dict[str, str], log: Path, deadline_seconds: float) -> int:
     with log.open("wb") as out:
         try:
-            code = subprocess.run(
-                apply_command(release),
+            return subprocess.run(
+                command,
                 env=environment,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -90,6 +113,3 @@ def apply(release: Path, role: str, log: Path, deadline_seconds: float = 600) ->
             ).returncode
         except subprocess.TimeoutExpired as cause:
             raise NodeFailedError(f"puppet apply took over {deadline_seconds:.0f} s", context=tail(log)) from cause
-    if code not in OK_EXITS:
-        raise NodeFailedError(f"puppet apply failed with exit code {code}", context=tail(log))
-    return code
