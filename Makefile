@@ -49,7 +49,7 @@ check: install ## Static checks and fast tests only
 	@shellcheck $$(git ls-files '*.sh' .ci/run)
 	@puppet parser validate puppet
 	@puppet-lint --fail-on-warnings puppet
-	@$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --cov --cov-report=
+	@$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=
 	@echo "coverage: $$($(BIN)/coverage report --format=total) % (by file: .venv/bin/coverage report)"
 
 reference: .venv/.synced ## Write docs/reference anew from the code

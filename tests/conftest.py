@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import signal
+
+import pytest
 
 # A shell lets its background jobs ignore Ctrl-C, and all that they start: tests that interrupt would wait in vain.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two a processor, since many tests wait for processes that they started."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where workers share the files out, those with slow tests come first: none is left to one worker at the end."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)

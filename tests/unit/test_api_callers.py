@@ -253,6 +253,7 @@ def found_platform(
         publish.publish(publisher.store, folder, "stable", publisher.principal, clock=publisher.clock)
 
 
+@pytest.mark.slow
 def test_the_verbs_of_each_group_run_with_its_policy_and_need_each_statement_of_it(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

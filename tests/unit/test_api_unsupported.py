@@ -66,6 +66,7 @@ def _answers(cloud: Cloud, service: str) -> dict[str, tuple[int, str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_every_operation_of_ec2_is_answered_or_refused_in_ec2s_own_shape(cloud: Cloud) -> None:
     answers = _answers(cloud, "ec2")
     assert len(answers) > 700

@@ -438,6 +438,7 @@ def cut_off(world: World, cut: Cut, flow: Callable[[], object]) -> str:
     return cut.at
 
 
+@pytest.mark.slow
 def test_up_killed_at_any_moment_goes_on_and_down_leaves_nothing() -> None:
     moments = []
     for nth in range(1, 400):
@@ -455,6 +456,7 @@ def test_up_killed_at_any_moment_goes_on_and_down_leaves_nothing() -> None:
     assert "before objects.put" in moments or any("put" in moment for moment in moments)
 
 
+@pytest.mark.slow
 def test_up_killed_at_any_moment_and_down_right_after_leaves_nothing() -> None:
     for nth in range(1, 400):
         world = World()
@@ -481,6 +483,7 @@ def test_down_killed_at_any_moment_can_be_repeated() -> None:
     assert nth > 10
 
 
+@pytest.mark.slow
 def test_platform_up_killed_at_any_moment_goes_on_with_one_node() -> None:
     for nth in range(1, 400):
         world = World()

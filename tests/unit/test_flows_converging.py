@@ -322,6 +322,7 @@ def killed_anywhere(flow: Callable[[World], object], check: Callable[[World], No
     raise AssertionError("never came to its end")
 
 
+@pytest.mark.slow
 def test_a_change_that_is_killed_at_any_moment_goes_on() -> None:
     changed = flights(core={"count": 3}, task={"count": 1}, site=SITE)
 
@@ -332,6 +333,7 @@ def test_a_change_that_is_killed_at_any_moment_goes_on() -> None:
     assert killed_anywhere(lambda world: up.up(world.context(), changed), check) > 20
 
 
+@pytest.mark.slow
 def test_a_replacement_that_is_killed_at_any_moment_goes_on_and_down_leaves_nothing() -> None:
     changed = flights(core={"count": 2, "types": ["r5.large"]}, task={"count": 1})
 

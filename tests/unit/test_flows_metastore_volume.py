@@ -189,6 +189,7 @@ def test_an_up_cut_off_around_a_call_goes_on_with_one_volume(call: str, moment: 
     assert the_volume(world).holder == node(world).id
 
 
+@pytest.mark.slow
 def test_a_replacement_cut_off_anywhere_goes_on_with_the_same_volume() -> None:
     for nth in range(1, 400):
         world = World()

@@ -107,6 +107,7 @@ def test_a_complete_database_is_left_alone(server: Server, tables: dict[str, int
     assert (server.state["dropped"], server.state["tables"]) == ([], tables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tables", [COMPLETE, POPULATED, {**POPULATED, "VERSION": 0}, {"DBS": 0, "TBLS": 2}])
 def test_whichever_call_fails_a_database_with_schema_or_data_is_never_dropped(
     server: Server, tables: dict[str, int]
@@ -226,6 +227,7 @@ def test_when_the_bucket_does_not_tell_nothing_empty_is_made_in_place_of_the_tab
     assert restoring.state["tables"] == {}
 
 
+@pytest.mark.slow
 def test_a_restore_that_was_interrupted_at_any_call_is_done_again(restoring: Server) -> None:
     restoring.run({})
     for number in range(2, restoring.calls + 1):

@@ -109,6 +109,7 @@ def test_the_command_line_ends_with_255_and_the_services_words_when_it_is_refuse
     assert "(NoSuchBucket)" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_command_line_copies_lists_and_removes_files(
     account: Account, cli: Cli, bucket: str, tmp_path: Path
 ) -> None:
