@@ -49,8 +49,9 @@ check: install ## Static checks and fast tests only
 	@shellcheck $$(git ls-files '*.sh' .ci/run)
 	@puppet parser validate puppet
 	@puppet-lint --fail-on-warnings puppet
-	@$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --no-loadscope-reorder --cov --cov-report=
-	@echo "coverage: $$($(BIN)/coverage report --format=total) % (by file: .venv/bin/coverage report)"
+	@rm -rf $(CACHE)/coverage && HCLUSTER_COVERAGE=$(CACHE)/coverage \
+	$(BIN)/pytest -m "not cluster" --numprocesses auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m tests.measured $(CACHE)/coverage
 
 reference: .venv/.synced ## Write docs/reference anew from the code
 	@$(BIN)/python -m hcluster.cli.reference docs/reference

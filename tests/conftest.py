@@ -7,8 +7,18 @@ import signal
 
 import pytest
 
+from tests import measured
+
 # A shell lets its background jobs ignore Ctrl-C, and all that they start: tests that interrupt would wait in vain.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MEASURED = measured.begun()
+
+
+def pytest_sessionfinish() -> None:
+    """Of each worker and of their controller."""
+    if MEASURED:
+        MEASURED.keep()
 
 
 def pytest_xdist_auto_num_workers() -> int:
