@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from hcluster.cli.config import CliState
 
 NO_CLUSTER = "no-cluster"
+_PLACEHOLDER = re.compile(r"(?<=\s)NAME\b")
 
 
 def takes_a_cluster(parameters: Sequence[Any]) -> bool:
@@ -25,10 +27,11 @@ def by_prefix(invoke: Callable[[typer.Context], Any]) -> Callable[[typer.Context
     """Let a command's NAME be the beginning of a cluster's name, when that is the only one that begins so.
 
     The command runs with what was given first, so a whole name wins and costs no call. Only when the cloud has no such
-    cluster, which each verb finds out before it does anything, the name is looked up and the command runs again.
+    cluster, which each verb finds out before it does anything, the name is looked up and the command runs again. A hint
+    of those who know no cluster's name says NAME; people get the one that they mean.
     """
 
-    def run(ctx: typer.Context) -> Any:
+    def attempt(ctx: typer.Context) -> Any:
         try:
             return invoke(ctx)
         except NotFoundError as cause:
@@ -36,6 +39,13 @@ def by_prefix(invoke: Callable[[typer.Context], Any]) -> Callable[[typer.Context
                 raise
             ctx.params["name"] = full_name(ctx.obj, ctx.params["name"], cause, whole=bool(ctx.params.get("yes")))
         return invoke(ctx)
+
+    def run(ctx: typer.Context) -> Any:
+        try:
+            return attempt(ctx)
+        except HclusterError as cause:
+            cause.hint = _PLACEHOLDER.sub(lambda _: str(ctx.params["name"]), cause.hint)
+            raise
 
     return run
 

@@ -329,8 +329,7 @@ def _failure(message: str, statement: str, applications: Sequence[str] = ()) -> 
     # have them.
     lines = [line for line in message.strip().splitlines() if not line.lstrip().startswith(("at ", "... "))]
     detail = "\n".join(dict.fromkeys(part for part in (statement, *lines) if part.strip()))
-    logs = "all of its logs: hcluster exec NAME --instance master -- yarn logs -applicationId"
-    hint = f"{logs} {applications[-1]}" if applications else ""
+    hint = f"all of its logs: hcluster job logs NAME {applications[-1]}" if applications else ""
     return QueryError(hive_text.headline(message), context=detail[:_CONTEXT_CHARACTERS], hint=hint)
 
 

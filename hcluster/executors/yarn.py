@@ -19,6 +19,8 @@ YARN = "/usr/local/bin/yarn"
 EXAMPLES = "/opt/hadoop/examples/hadoop-mapreduce-examples.jar"
 JOBS_FOLDER = "/tmp/hcluster-jobs"  # noqa: S108 - on the node; each job has a folder of its own below, named by chance
 _NODE_PREFIX = "node:"
+_KILLED = "was killed by user"
+"""YARN's words for what a person did; the state KILLED alone is also MapReduce's for a job that no node can hold."""
 _LOG_LINES = 60
 _LOG_SECONDS = 30.0
 _LOG_POLL_SECONDS = 2.0
@@ -167,10 +169,14 @@ def _failure(remote: Remote, job: Job, watch: Watch, code: int, err: bytes, cloc
     text = err.decode(errors="replace")
     parts = ["\n".join(watch.trouble) or _tail(text, 15)]
     hint = "nothing was submitted to YARN: look at the client's own lines above"
+    if any(_KILLED in line for line in watch.trouble):
+        # What its containers wrote when they were ended tells nothing.
+        told = f"the job {what} was killed"
+        return JobFailedError(told, exit_code=code, context=parts[0], hint="by whom: hcluster events NAME")
     if watch.applications:
         collected = _yarn_logs(remote, what, job.user, clock)
-        parts.append(f"-- its containers' logs (yarn logs -applicationId {what}):\n{collected}")
-        hint = f"all of its logs: hcluster exec NAME --instance master -- yarn logs -applicationId {what}"
+        parts.append(f"-- its containers' logs:\n{collected}")
+        hint = f"all of its logs: hcluster job logs NAME {what}"
     return JobFailedError(
         f"the job {what} failed with exit code {code}", exit_code=code, context="\n".join(parts), hint=hint
     )

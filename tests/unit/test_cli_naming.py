@@ -98,3 +98,8 @@ def test_every_command_that_takes_a_cluster_takes_its_prefix() -> None:
     """Whoever adds a verb gets it for nothing, as long as its argument is ``NAME``."""
     taking = {name for name in ENTRIES if takes_a_cluster(getattr(load(name, ENTRIES[name]), "params", []))}
     assert {"show", "nodes", "exec", "ssh", "logs", "sql", "down"} <= taking
+
+
+def test_hints_name_the_cluster_that_was_meant(ready: Cli) -> None:
+    assert ready("sql", "flights") == 2
+    assert 'hint: hcluster sql flights "select 1", or hcluster sql flights -f query.sql' in ready.err

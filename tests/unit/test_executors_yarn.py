@@ -264,6 +264,15 @@ def test_a_failed_job_hands_on_its_code_with_its_reason_and_logs(master: Master,
     assert master.ran()[1:] == [f"yarn logs -applicationId {APPLICATION}"] * 2
 
 
+def test_a_killed_job_is_called_killed_and_its_containers_are_not_asked_why(master: Master) -> None:
+    line = "Job job_1700000000000_0003 failed with state KILLED due to: Application was killed by user hdfs"
+    master.script("hadoop", f"echo 'INFO impl.YarnClientImpl: Submitted application {APPLICATION}\n{line}' >&2; exit 1")
+    with pytest.raises(JobFailedError, match=f"the job {APPLICATION} was killed") as caught:
+        run(master, Job("examples", "pi"))
+    assert (caught.value.exit_code, caught.value.context) == (1, line)
+    assert len(master.ran()) == 1
+
+
 def test_logs_that_nobody_collects_are_not_waited_for_long(master: Master, tmp_path: Path) -> None:
     master.script("hadoop", f"cat {tmp_path}/failed >&2; exit 1")
     master.script("yarn", "echo Can not find the logs >&2; exit 255")
