@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from hcluster.model import names
-from tests.cluster.conftest import BUCKET, Cloud, Hcluster, spec, wait_until
-
-SMALL = {"core": {"types": ["m5.large"], "market": "spot", "count": 1}}
+from tests.cluster.conftest import BUCKET, SMALL, Cloud, Hcluster, spec
 
 
 @pytest.mark.usefixtures("platform")
@@ -92,17 +90,6 @@ def test_up_killed_in_each_phase_continues_and_down_leaves_nothing(
     assert "is being taken down" in refused.stderr
     hcluster("down", "killed", "--yes")
     assert cloud.inventory() == before
-
-
-@pytest.mark.usefixtures("platform")
-def test_a_lifetime_that_is_over_ends_the_nodes_by_themselves(hcluster: Hcluster, cloud: Cloud, tmp_path: Path) -> None:
-    before = cloud.inventory()["instances"]
-    hcluster("up", spec(tmp_path, "brief", **SMALL, lifetime="90s"))
-    wait_until("the nodes end", lambda: cloud.inventory()["instances"] == before, timeout=120)
-    rows = cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="registry/clusters/brief-")["Contents"]
-    row = json.loads(cloud.client("s3").get_object(Bucket=BUCKET, Key=rows[0]["Key"])["Body"].read())
-    assert (row["state"], row["ended_by"]) == ("ended", "lifetime")
-    hcluster("down", "brief", "--yes")
 
 
 @pytest.mark.usefixtures("platform")

@@ -6,12 +6,13 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
-from tests.cluster.conftest import Hcluster, spec
+from tests.cluster.conftest import BUCKET, SMALL, Cloud, Hcluster, spec, wait_until
 
 TIMES = "systemctl show --property=ActiveEnterTimestampMonotonic --value"
 # Large enough here for Hive's session and a job beside it.
@@ -21,9 +22,29 @@ SITE = {"yarn-site": {"yarn.nodemanager.delete.debug-delay-sec": 1}}
 
 
 @pytest.fixture(scope="module")
-def running(hcluster: Hcluster, platform: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Cluster `conv` with one core node, and a file in its HDFS that nobody else has."""
+def brief(
+    hcluster: Hcluster, cloud: Cloud, platform: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[None]]:
+    """Cluster `brief`, whose lifetime passes while the other tests run; done once its nodes have ended, or have not."""
     assert platform["metastore_uri"]
+    hcluster("up", spec(tmp_path_factory.mktemp("brief"), "brief", **SMALL, lifetime="90s"))
+    nodes = [node["instance"]["id"] for node in hcluster.json("nodes", "brief")]
+    assert len(nodes) == 2
+    ec2 = cloud.client("ec2")
+
+    def ended() -> bool:
+        found = ec2.describe_instances(InstanceIds=nodes)["Reservations"]
+        return {node["State"]["Name"] for one in found for node in one["Instances"]} == {"terminated"}
+
+    with ThreadPoolExecutor(1) as aside:
+        yield aside.submit(wait_until, "the nodes end", ended, timeout=120)
+    hcluster("down", "brief", "--yes")
+
+
+@pytest.fixture(scope="module")
+def running(hcluster: Hcluster, brief: Future[None], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Cluster `conv` with one core node, and a file in its HDFS that nobody else has."""
+    assert not brief.cancelled()
     folder = tmp_path_factory.mktemp("conv")
     hcluster("up", spec(folder, "conv", core=OLD))
     on_master(hcluster, "echo precious >/tmp/f && hdfs dfs -D dfs.replication=1 -put /tmp/f /f")
@@ -116,3 +137,14 @@ def test_a_core_node_is_replaced_and_no_job_fails_and_no_block_is_lost(hcluster:
     assert "is HEALTHY" in on_master(hcluster, "hdfs fsck /f")
     layer = json.loads(on_master(hcluster, "cat /etc/hcluster/node.yaml"))
     assert layer["hcluster::excluded"] == {"hdfs": [], "yarn": []}
+
+
+def test_a_lifetime_that_is_over_ends_the_nodes_by_themselves(
+    hcluster: Hcluster, cloud: Cloud, brief: Future[None]
+) -> None:
+    """The last test of this file: the lifetime passes while the others run."""
+    brief.result()
+    rows = cloud.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="registry/clusters/brief-")["Contents"]
+    row = json.loads(cloud.client("s3").get_object(Bucket=BUCKET, Key=rows[0]["Key"])["Body"].read())
+    assert (row["state"], row["ended_by"]) == ("ended", "lifetime")
+    hcluster("down", "brief", "--yes")
