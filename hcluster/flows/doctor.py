@@ -105,16 +105,17 @@ def _image_age(ctx: Context, spec: ClusterSpec | None) -> Finding:
     image = ctx.images.image(resolve_image(ctx, spec.image if spec else ctx.platform.images.name))
     made = datetime.fromisoformat(image.created).timestamp()
     cure = "run `hcluster ami bake`; with the same inputs nothing is baked, with --force a new one"
-    return checkup.age("image's age", image.name, ctx.clock.now() - made, checkup.OLD_IMAGE_DAYS, cure)
+    lacks = "the security updates since then"
+    return checkup.age("image's age", image.name, ctx.clock.now() - made, checkup.OLD_IMAGE_DAYS, cure, lacks)
 
 
 def _release_age(ctx: Context, spec: ClusterSpec | None) -> Finding:
     channel = spec.puppet.channel if spec else ctx.platform.puppet.channel
     digest = resolve_release(ctx.store, channel)
     published = max(at for _, at in ctx.store.list(names.release_key(digest)))
-    cure = f"run `hcluster puppet publish --channel {channel}`"
-    what = f"release {digest[:12]}"
-    return checkup.age("release's age", what, ctx.clock.now() - published, checkup.OLD_RELEASE_DAYS, cure)
+    cure = f"if the code has changed, `hcluster puppet publish --channel {channel}`"
+    what, lacks = f"release {digest[:12]}", "whatever was changed in the Puppet code since then"
+    return checkup.age("release's age", what, ctx.clock.now() - published, checkup.OLD_RELEASE_DAYS, cure, lacks)
 
 
 def _permissions(ctx: Context) -> list[Finding]:

@@ -116,13 +116,13 @@ def quotas(found: Sequence[VcpuQuota], wanted: Mapping[str, int]) -> list[Findin
     return findings
 
 
-def age(check: str, what: str, seconds: float, limit_days: int, cure: str) -> Finding:
-    """How old an image or a release is."""
+def age(check: str, what: str, seconds: float, limit_days: int, cure: str, lacks: str) -> Finding:
+    """How old an image or a release is, and beyond the limit what it ``lacks``."""
     days = int(max(seconds, 0) // DAY)
     told = f"{what} is {days} day{'s' if days != 1 else ''} old" if days else f"{what} is of today"
     if days <= limit_days:
         return Finding(check, ok=True, message=told)
-    return Finding(check, ok=True, message=f"{told}: security updates are missing", cure=cure, warning=True)
+    return Finding(check, ok=True, message=f"{told}: it lacks {lacks}", cure=cure, warning=True)
 
 
 def tools(missing: Mapping[str, str]) -> Finding:

@@ -83,10 +83,11 @@ def test_a_cluster_is_held_against_the_quota_of_each_market() -> None:
 
 def test_old_images_are_warned_of() -> None:
     day = checkup.DAY
-    assert checkup.age("a", "x", -5, 30, "c").message == "x is of today"
-    assert checkup.age("a", "x", day, 30, "c").message == "x is 1 day old"
-    assert not checkup.age("a", "x", 30.9 * day, 30, "c").warning
-    assert checkup.age("a", "x", 31 * day, 30, "c").cure == "c"
+    assert checkup.age("a", "x", -5, 30, "c", "updates").message == "x is of today"
+    assert checkup.age("a", "x", day, 30, "c", "updates").message == "x is 1 day old"
+    assert not checkup.age("a", "x", 30.9 * day, 30, "c", "updates").warning
+    old = checkup.age("a", "x", 31 * day, 30, "c", "updates")
+    assert (old.warning, old.message, old.cure) == (True, "x is 31 days old: it lacks updates", "c")
 
 
 def test_missing_programs_are_named_with_the_verbs_that_call_them() -> None:
