@@ -75,7 +75,7 @@ class AwsSession:
     @property
     def whose(self) -> Whose:
         """How errors name this session."""
-        name = f"profile {self._profile}" if self._profile else "the default credentials"
+        name = self._named
         cure = f"`aws configure --profile {self._profile}`" if self._profile else "`aws configure`"
         return Whose(
             label=f"{name} of {self.folder}" + (f", {self._wanted_region}" if self._wanted_region else ""),
@@ -85,6 +85,10 @@ class AwsSession:
             ),
             endpoint_cure="is it running and reachable from here? A local cloud starts with `hcluster local start`",
         )
+
+    @property
+    def _named(self) -> str:
+        return f"profile {self._profile}" if self._profile else "the default credentials"
 
     def region(self) -> str:
         """The region of all clients. Raises CredentialsError when neither the caller nor the profile names one."""
@@ -146,7 +150,9 @@ class AwsSession:
     def _open(self) -> Any:
         whose = self.whose
         if self._directory and not self._directory.is_dir():
-            raise CredentialsError(f"no folder {self._directory} with {whose.label}", hint=whose.credentials_cure)
+            raise CredentialsError(
+                f"there is no folder {self._directory} to read {self._named} from", hint=whose.credentials_cure
+            )
         session = botocore.session.Session()
         if self._directory:
             session.set_config_variable("config_file", str(self._directory / "config"))

@@ -59,6 +59,14 @@ def prepare(command: Any) -> None:
                 proposals = clusters
         if proposals:
             parameter.shell_complete = partial(_proposed, proposals)
+        elif "NAME:" in (parameter.metavar or ""):
+            parameter.shell_complete = _places
+
+
+def _places(ctx: Any, incomplete: str) -> list[CompletionItem]:
+    """Where `cp` may copy to or from: a cluster once its name is begun; files are the shell's own business."""
+    every = sorted(known(ctx).clusters) if incomplete else []
+    return [CompletionItem(f"{name}:", help="its home folder") for name in every if name.startswith(incomplete)]
 
 
 def _proposed(proposals: Callable[[Any], Mapping[str, str]], ctx: Any, incomplete: str) -> list[CompletionItem]:

@@ -10,6 +10,37 @@ from hcluster.cli import render
 from hcluster.cli.complete import PROGRAM, VARIABLE
 from hcluster.cli.flow import state_of
 
+_ZSH = r"""#compdef @PROGRAM@
+
+_@PROGRAM@_completion() {
+  local -a found
+  local line value
+  for line in "${(@f)$(env @VARIABLE@=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args \
+      _TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" @PROGRAM@ 2>/dev/null)}"; do
+    [[ -n $line ]] || continue
+    value=${line%%$'\t'*}
+    if [[ $line == *$'\t'* ]]; then
+      found+=("${value//:/\\:}:${line#*$'\t'}")
+    else
+      found+=("${value//:/\\:}")
+    fi
+  done
+  if (( ${#found} )); then
+    _describe @PROGRAM@ found
+  else
+    _files
+  fi
+}
+
+if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then
+  _@PROGRAM@_completion "$@"
+else
+  compdef _@PROGRAM@_completion @PROGRAM@
+fi
+"""
+"""It reads the answer for fish, one proposal a line: typer's own for zsh is evaluated by the shell, proposes no option
+once a - is typed, and nothing at all to the first Tab of a shell where it is installed."""
+
 
 class Shell(StrEnum):
     """Shells that can ask."""
@@ -34,12 +65,20 @@ def completion(
       hcluster completion zsh --install
     """
     # Typer's own, behind its options --show-completion and --install-completion.
-    from typer.completion import get_completion_script  # type: ignore[attr-defined]
     from typer.completion import install as install_for  # type: ignore[attr-defined]
 
     if not install:
-        print(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value))
+        print(_script(shell))
         return
     _, path = install_for(shell=shell.value, prog_name=PROGRAM, complete_var=VARIABLE)
+    path.write_text(f"{_script(shell)}\n", encoding="utf-8")
     said = f"{path} is written; new {shell.value} shells complete hcluster's words"
     render.emit(state_of(ctx), {"shell": shell.value, "file": path}, said)
+
+
+def _script(shell: Shell) -> str:
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+    if shell is Shell.zsh:
+        return _ZSH.replace("@PROGRAM@", PROGRAM).replace("@VARIABLE@", VARIABLE).rstrip()
+    return str(get_completion_script(prog_name=PROGRAM, complete_var=VARIABLE, shell=shell.value))

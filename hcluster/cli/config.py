@@ -88,8 +88,9 @@ def platform_file(state: CliState) -> Path:
             reference="no-platform-file",
         )
     if not state.platform_file.is_file():
+        there = state.platform_file.is_dir()
         raise UsageError(
-            f"{state.platform_file} does not exist",
+            f"{state.platform_file} {'is a folder, not a file' if there else 'does not exist'}",
             hint="name the platform's file with `--platform FILE` or HCLUSTER_PLATFORM",
             reference="no-platform-file",
         )

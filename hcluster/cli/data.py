@@ -22,8 +22,8 @@ app = typer.Typer(help="Put files into the platform's bucket, read and list them
 @app.command()
 def put(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help="The file to upload.")],
-    key: Annotated[str, typer.Argument(help="Where to: data/…, tmp/… or a whole s3a:// address.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to upload.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Where to: data/…, tmp/… or a whole s3a:// address.")],
 ) -> None:
     """Upload a file of any size.
 
@@ -44,7 +44,7 @@ def put(
 
 
 @app.command()
-def cat(ctx: typer.Context, key: Annotated[str, typer.Argument(help="The object to print.")]) -> None:
+def cat(ctx: typer.Context, key: Annotated[str, typer.Argument(metavar="KEY", help="The object to print.")]) -> None:
     """Print an object's bytes.
 
     \b
@@ -63,7 +63,9 @@ def cat(ctx: typer.Context, key: Annotated[str, typer.Argument(help="The object 
 
 
 @app.command("list")
-def list_(ctx: typer.Context, prefix: Annotated[str, typer.Argument(help="What the keys begin with.")]) -> None:
+def list_(
+    ctx: typer.Context, prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="What the keys begin with.")]
+) -> None:
     """List what lies below a prefix.
 
     \b

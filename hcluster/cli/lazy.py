@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
+from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 import typer
@@ -12,6 +14,10 @@ from typer.core import TyperGroup
 from hcluster.cli import complete, usage
 from hcluster.cli.config import CliState, Output
 from hcluster.cli.naming import by_prefix, takes_a_cluster
+from hcluster.errors import UsageError
+
+_NAME = re.compile(r"[\w.-]+")
+"""What may be, or may have been meant as, the name of a cluster or its beginning."""
 
 
 class Entry(NamedTuple):
@@ -91,9 +97,23 @@ def _prepare(command: Any) -> None:
     complete.prepare(command)
     usage.prepare(command)
     if takes_a_cluster(command.params):
-        command.invoke = by_prefix(command.invoke)
+        command.invoke = by_prefix(_named(command.invoke))
     taken = {name for parameter in command.params for name in parameter.opts}
     command.params += [option for option in _shared_options() if not taken.intersection(option.opts)]
+
+
+def _named(invoke: Callable[[typer.Context], Any]) -> Callable[[typer.Context], Any]:
+    """Refuse what cannot be a name before anybody is asked for it: "", as of an unset variable, or a path."""
+
+    def run(ctx: typer.Context) -> Any:
+        name = str(ctx.params["name"])
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is not the name of a cluster", hint=f"`{ctx.command_path} --help`, `hcluster list`"
+            )
+        return invoke(ctx)
+
+    return run
 
 
 def _shared_options() -> list[Any]:

@@ -46,7 +46,9 @@ def interrupt(
     if rebalance:
         return {"command": "rebalance", "seconds": seconds(lasting)}
     if lasting:
-        raise UsageError("an interruption ends with its instance: --for goes with --rebalance")
+        raise UsageError(
+            "an interruption ends with its instance: --for goes with --rebalance", hint="leave one of them out"
+        )
     return {"notice": seconds(notice), "reason": "price" if reason == "price" else "no-capacity"}
 
 
@@ -133,7 +135,9 @@ def throttle(
       hcluster local throttle --as-aws
     """
     if bool(action) == as_aws:
-        raise UsageError("name the action to throttle, or --as-aws")
+        raise UsageError(
+            "name the action to throttle, or --as-aws", hint='hcluster local throttle "ec2:Describe*" --rate 2'
+        )
     return {"action": action or "ec2:*", "rate": rate, "burst": burst, "principal": principal, "as_aws": as_aws}
 
 
@@ -221,7 +225,7 @@ def clock(
       hcluster local clock --behind 20m --for 1m
     """
     if bool(ahead) == bool(behind):
-        raise UsageError("a clock runs either --ahead or --behind")
+        raise UsageError("a clock runs either --ahead or --behind", hint="hcluster local clock --ahead 20m")
     return {"seconds": seconds(ahead) if ahead else -seconds(behind)}
 
 

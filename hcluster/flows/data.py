@@ -68,7 +68,12 @@ def cat(ctx: Context, key: str) -> Iterator[bytes]:
     Raises:
         NotFoundError: there is none; when the first piece is asked for.
     """
-    return ctx.store.stream(checked_key(key, ctx.store.bucket))
+    checked = checked_key(key, ctx.store.bucket)
+    try:
+        yield from ctx.store.stream(checked)
+    except NotFoundError as cause:
+        cause.hint = cause.hint or f"`hcluster data list {checked.rpartition('/')[0]}/` shows what there is"
+        raise
 
 
 def listing(ctx: Context, prefix: str) -> Iterator[tuple[str, float]]:

@@ -80,7 +80,10 @@ def parse(raw: bytes, name: str) -> Document:
         text = "; ".join(part for part in (cause.problem, cause.context) if part)
         document.found.append(Found(name, mark.line + 1 if mark else 0, "", f"not valid YAML: {text}"))
         return document
-    except (yaml.YAMLError, UnicodeDecodeError) as cause:
+    except UnicodeDecodeError:
+        document.found.append(Found(name, 0, "", "not UTF-8 text, hence not YAML"))
+        return document
+    except yaml.YAMLError as cause:
         document.found.append(Found(name, 0, "", f"not valid YAML: {' '.join(str(cause).split())}"))
         return document
     document.places[()] = (name, 1)

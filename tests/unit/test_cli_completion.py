@@ -57,6 +57,9 @@ def test_clusters_nodes_groups_and_teams_are_proposed(shell: Shell) -> None:
     assert shell(f"hcluster logs flights {ids[0][:-1]}") == [one for one in ids if one.startswith(ids[0][:-1])]
     assert shell("hcluster policies operator --team ") == ["analytics", "science"]
     assert shell("hcluster up ") == [], "files are the shell's own business"
+    assert shell("hcluster cp ") == []
+    assert shell("hcluster cp a fl") == ["flights:"]
+    assert shell("hcluster cp flights:/etc/ho") == []
 
 
 def test_commands_are_proposed_from_the_table_alone(shell: Shell) -> None:
@@ -174,6 +177,69 @@ def test_bash_completes_with_the_script() -> None:
     done = subprocess.run(["bash", "--norc", "-c", line], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == "nodes"
     assert "_hcluster_completion" in done.stdout.split("\n")[1]
+
+
+def in_shell(name: str, line: str, **environment: str) -> list[str]:
+    """Lines that a shell without anybody's settings prints."""
+    program = shutil.which(name)
+    if not program:
+        pytest.skip(f"{name} is not on this machine; apt-get install {name}")
+    every = {**os.environ, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    bare = {"zsh": ["-f"], "fish": ["--no-config"]}[name]
+    done = subprocess.run([program, *bare, "-c", line], env=every, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def in_zsh(words: str, how: str = "source <(hcluster completion zsh)", **environment: str) -> list[str]:
+    """What zsh's own function for proposals is given at the end of a line."""
+    own = 'compdef() { print "$@" }; _describe() { print -rl -- "${(@P)2}" }; _files() { print files }'
+    line = f"{own}; {how}; words=({words}); CURRENT=${{#words}}; _hcluster_completion"
+    return in_shell("zsh", line, **environment)
+
+
+def test_zsh_completes_commands_with_what_they_do_options_and_files() -> None:
+    assert in_zsh("hcluster no") == ["_hcluster_completion hcluster", "nodes:List the nodes of a cluster."]
+    asked = in_zsh("hcluster exec flights --gr")[1:]
+    assert asked == ["--group:Only nodes of master, core or task; repeatable."]
+    assert in_zsh("hcluster completion zs")[1:] == ["zsh"]
+    assert in_zsh("hcluster up examples/fl")[1:] == ["files"]
+    assert in_zsh("hcluster platform do")[1:] == [
+        "down:End the platform's node and remove its roles and groups; data is kept."
+    ]
+
+
+def test_zsh_completes_at_the_first_tab_where_it_is_installed(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = Path(cli.json("completion", "zsh", "--install")["file"])
+    assert file == tmp_path / ".zfunc" / "_hcluster"
+    assert file.read_text().startswith("#compdef hcluster\n")
+    assert ".zfunc" in (tmp_path / ".zshrc").read_text()
+    loaded = "words=(hcluster no); CURRENT=2; fpath+=(~/.zfunc); autoload -Uz _hcluster; _hcluster"
+    assert in_zsh("hcluster no", loaded, HOME=str(tmp_path))[0] == "nodes:List the nodes of a cluster."
+
+
+def test_zsh_evaluates_nothing_that_it_is_proposed(shell: Shell, tmp_path: Path) -> None:
+    """Names come from tags, which others may write."""
+    shell("hcluster show ")
+    (cache,) = (Path(os.environ["HCLUSTER_STATE"]) / "completion").iterdir()
+    known = json.loads(cache.read_text())
+    name = f"a$(touch {tmp_path}/evaluated)`id`:b"
+    cache.write_text(json.dumps({**known, "clusters": {name: {}}}))
+    assert in_zsh("hcluster show a")[1:] == [name.replace(":", "\\:") + ":0 nodes"]
+    assert not (tmp_path / "evaluated").exists()
+
+
+def test_fish_completes_commands_with_what_they_do_options_and_files(tmp_path: Path) -> None:
+    (tmp_path / "alpha.yaml").touch()
+    asked = "hcluster completion fish | source; cd $FOLDER; complete -C"
+    at = {"FOLDER": str(tmp_path), "HOME": str(tmp_path)}
+    assert in_shell("fish", f"{asked} 'hcluster no'", **at) == ["nodes\tList the nodes of a cluster."]
+    assert in_shell("fish", f"{asked} 'hcluster completion zs'", **at) == ["zsh"]
+    assert in_shell("fish", f"{asked} 'hcluster exec flights --gr'", **at)[0].startswith("--group\t")
+    assert in_shell("fish", f"{asked} 'hcluster up al'", **at) == ["alpha.yaml"]
 
 
 def test_it_is_installed_in_the_home_folder_once(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

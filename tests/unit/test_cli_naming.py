@@ -74,7 +74,7 @@ def test_a_name_that_is_nearly_right_is_proposed(ready: Cli) -> None:
     assert "hint: did you mean flights?" in ready.err
 
 
-@pytest.mark.parametrize("given", ["", "x", "Ü", "flights/", "platfor"])
+@pytest.mark.parametrize("given", ["x", "Ü", "platfor"])
 def test_what_no_cluster_begins_with_is_the_same_error_as_ever(ready: Cli, given: str) -> None:
     assert ready("show", given) == 1
     assert "[no-cluster]" in ready.err

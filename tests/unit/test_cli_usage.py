@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from hcluster.cli import app
 from hcluster.cli.app import ENTRIES
 from hcluster.cli.lazy import load
+from hcluster.cli.naming import takes_a_cluster
+from tests.unit.cli_world import Cli
 from tests.unit.test_cli_outputs import commands
 
 
@@ -73,3 +76,48 @@ def test_ranges_of_numbers_are_words(capsys: pytest.CaptureFixture[str]) -> None
     told = " ".join(helped("events", capsys).split())
     assert "[default: 200; 1 to 500]" in told
     assert "[default: 900; at least 1]" in " ".join(helped("up", capsys).split())
+
+
+NONSENSE = ("", "flights/", "../../etc", "a b", "a;b", "\x1b[31m")
+TAKES_A_CLUSTER = [command for command in commands() if takes_a_cluster(leaf(command).params)]
+
+
+@pytest.mark.parametrize("command", TAKES_A_CLUSTER)
+def test_what_cannot_be_a_name_is_refused_before_anything_is_asked(command: str, cli: Cli) -> None:
+    rest = {"resize": ["core=3"], "exec": ["--", "true"], "logs": ["master"], "sql": ["select 1"]}
+    rest |= {"job run": ["--jar", "examples"], "job kill": ["7"], "job logs": ["7"]}
+    for name in NONSENSE:
+        assert cli(*command.split(), name, *rest.get(command, [])) == 2
+        assert cli.err.startswith(f"error: {name!r} is not the name of a cluster [usage]\nhint: `hcluster {command} ")
+    assert cli.states == []
+
+
+def test_a_folder_and_a_file_that_is_no_text_are_no_platform(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\x00\xff\xfe\x80")
+    for file, said in ((tmp_path, "is a folder, not a file"), (binary, "not UTF-8 text")):
+        assert app.run(["--platform", str(file), "list"]) == 2
+        err = capsys.readouterr().err
+        assert said in err
+        assert "\nhint: " in err
+
+
+def test_an_object_that_is_not_there_is_told_with_where_to_look(ready: Cli) -> None:
+    assert ready("data", "cat", "data/flights/none.csv") == 1
+    assert "[not-found]" in ready.err
+    assert "hint: `hcluster data list data/flights/` shows what there is" in ready.err
+
+
+@pytest.mark.parametrize(
+    ("words", "cure"),
+    [
+        ("throttle", 'hcluster local throttle "ec2:Describe*" --rate 2'),
+        ("clock", "hcluster local clock --ahead 20m"),
+        ("interrupt --for 5m i-1", "leave one of them out"),
+    ],
+)
+def test_wrong_usage_of_faults_comes_with_a_cure(words: str, cure: str, cli: Cli) -> None:
+    assert cli("local", *words.split()) == 2
+    assert f"hint: {cure}" in cli.err
