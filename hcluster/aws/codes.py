@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore import exceptions as aws
 from botocore.parsers import ResponseParserError
@@ -259,5 +260,6 @@ def _cure(kind: type[HclusterError], whose: Whose) -> str:
 
 
 def _endpoint(failure: Any) -> str:
-    found = getattr(failure, "kwargs", {}).get("endpoint_url")
-    return str(found or "the endpoint")
+    """Who does not answer, without what was asked: that is told already."""
+    found = urlsplit(str(getattr(failure, "kwargs", {}).get("endpoint_url") or ""))
+    return f"{found.scheme}://{found.netloc}" if found.netloc else "the endpoint"

@@ -104,9 +104,10 @@ def test_credentials_errors_carry_their_cure() -> None:
 
 
 def test_an_endpoint_that_does_not_answer_is_named() -> None:
-    error = translated(EndpointConnectionError(endpoint_url="http://10.0.0.1:4566/", error="refused"))
+    error = translated(EndpointConnectionError(endpoint_url="http://10.0.0.1:4566/b?list-type=2", error="refused"))
     assert isinstance(error, UnreachableError)
-    assert "http://10.0.0.1:4566/" in error.message
+    assert "http://10.0.0.1:4566 does not answer" in error.message
+    assert "/b?list-type=2" in error.context
     assert error.hint == "start that"
     assert isinstance(translated(ConnectTimeoutError(endpoint_url="http://x")), UnreachableError)
 
