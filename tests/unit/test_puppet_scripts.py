@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -109,3 +110,54 @@ touch {tmp_path}/twice
     assert lines.count("token") == 3, "once, and after each refusal"
     assert lines.count("sleep 5") == len(rounds)
     assert last.read_text() == "aa-dd\n"
+
+
+def as_anybody(script: str, folder: Path) -> Path:
+    """The script for whoever runs the tests: accounts of nodes are not on this machine."""
+    text = (MODULES / script).read_text().replace(" -o yarn -g hadoop", "").replace("\nchown yarn:hadoop ", "\n: ")
+    mine = folder / Path(script).name
+    mine.write_text(text)
+    return mine
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs OpenSSL")
+def test_a_new_resource_manager_gets_an_authority_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    script, made = as_anybody("hadoop/files/resourcemanager-authority.sh", tmp_path), []
+    for store in ("one", "two", "one"):
+        folder = tmp_path / store / "FSRMStateRoot/ProxyCARoot"
+        assert run(str(script), str(tmp_path / store)).returncode == 0
+        assert sorted(path.name for path in folder.iterdir()) == ["caCert", "caPrivateKey"]
+        assert (folder / "caPrivateKey").stat().st_mode & 0o777 == 0o600
+        made.append((folder / "caPrivateKey").read_bytes())
+    assert made[0] == made[2] != made[1]
+
+    def openssl(*words: str) -> str:
+        return subprocess.run(["openssl", *words], capture_output=True, text=True, timeout=60, check=True).stdout
+
+    folder = tmp_path / "one/FSRMStateRoot/ProxyCARoot"
+    public = openssl("x509", "-inform", "DER", "-in", str(folder / "caCert"), "-noout", "-pubkey")
+    # PKCS #8, as Java reads keys.
+    assert public == openssl("pkey", "-inform", "DER", "-in", str(folder / "caPrivateKey"), "-pubout")
+    told = openssl("x509", "-inform", "DER", "-in", str(folder / "caCert"), "-noout", "-text")
+    assert "CA:TRUE, pathlen:0" in told
+    assert "2048 bit" in told
+    assert "sha512WithRSAEncryption" in told
+
+
+def test_a_daemon_starts_once_the_name_node_takes_files(tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    answers.write_text('no\n"FSState" : "safeMode"\n"FSState" : "Operational"\n"FSState" : "Operational"\n')
+    curl = tmp_path / "curl"
+    curl.write_text(
+        f'#!/bin/sh\nline=$(head -n 1 {answers}); sed -i 1d {answers}\n[ "$line" != no ] || exit 7\necho "$line"\n'
+    )
+    curl.chmod(0o755)
+    assert run("hadoop/files/wait-for-hdfs.sh", "host:9870", "100", path=tmp_path).returncode == 0
+    assert answers.read_text().count("\n") == 1
+
+
+def test_a_daemon_starts_also_without_hdfs_in_the_end(tmp_path: Path) -> None:
+    curl = tmp_path / "curl"
+    curl.write_text("#!/bin/sh\nexit 7\n")
+    curl.chmod(0o755)
+    assert run("hadoop/files/wait-for-hdfs.sh", "host:9870", "1", path=tmp_path).returncode == 0

@@ -1,8 +1,15 @@
 # @summary MapReduce JobHistoryServer.
-class profile::historyserver {
+#
+# @param wait seconds that it waits for HDFS at most
+class profile::historyserver (
+  Integer[1] $wait,
+) {
+  include hadoop::starting
   include profile::hadoop
   include profile::java
   include profile::memory
+
+  $names = ($profile::hadoop::hdfs_site + $profile::hadoop::site['hdfs-site'])['dfs.namenode.http-address']
 
   daemon::java { 'hadoop-historyserver':
     description => 'MapReduce JobHistoryServer',
@@ -13,7 +20,8 @@ class profile::historyserver {
     classpath   => $profile::hadoop::daemon_classpath,
     flags       => $profile::hadoop::daemon_flags,
     environment => $profile::hadoop::environment,
-    require     => Class['hadoop'],
+    prepare     => ["/usr/local/lib/hcluster/wait-for-hdfs ${names} ${wait}"],
+    require     => Class['hadoop', 'hadoop::starting'],
     subscribe   => $profile::hadoop::yarn_files,
   }
 }

@@ -17,10 +17,10 @@ class profile::image (
   contain hadoop::commands
   contain hadoop::class_archives
   contain hadoop::class_paths
-  contain hadoop::namenode_format
+  contain hadoop::starting
   contain hadoop::template
 
-  Class['hcluster_node'] -> Class['hcluster_node::sshd', 'hcluster_node::agent', 'hadoop::commands', 'hadoop::namenode_format']
+  Class['hcluster_node'] -> Class['hcluster_node::sshd', 'hcluster_node::agent', 'hadoop::commands', 'hadoop::starting']
   Class['hcluster_node::packages'] -> Class['hcluster_node::users'] -> Hcluster_node::Tree[$home, $lib]
   Class['hcluster_node'] -> Class['hadoop::class_archives', 'hadoop::class_paths']
   Hcluster_node::Tree[$home] -> Class['hadoop::class_paths', 'hadoop::template']

@@ -6,7 +6,7 @@ class profile::namenode (
   String[1] $checkpoint_every,
   String[1] $checkpoint_splay,
 ) {
-  include hadoop::namenode_format
+  include hadoop::starting
   include hadoop::namenode_page
   include profile::excluded
   include profile::hadoop
@@ -24,7 +24,7 @@ class profile::namenode (
     environment => $profile::hadoop::environment,
     requires    => $profile::hadoop::storage_units,
     prepare     => ["/usr/local/lib/hcluster/namenode-format ${profile::hadoop::data_dirs[0]}/namenode"],
-    require     => Class['hadoop', 'hadoop::excluded', 'hadoop::namenode_format'],
+    require     => Class['hadoop', 'hadoop::excluded', 'hadoop::starting'],
     subscribe   => $profile::hadoop::hdfs_files,
   }
 

@@ -1,5 +1,6 @@
 # @summary YARN ResourceManager.
 class profile::resourcemanager {
+  include hadoop::starting
   include profile::excluded
   include profile::hadoop
   include profile::java
@@ -14,7 +15,9 @@ class profile::resourcemanager {
     classpath   => $profile::hadoop::daemon_classpath,
     flags       => $profile::hadoop::daemon_flags,
     environment => $profile::hadoop::environment,
-    require     => Class['hadoop', 'hadoop::excluded'],
+    requires    => $profile::hadoop::storage_units,
+    prepare     => ["/usr/local/lib/hcluster/resourcemanager-authority ${profile::hadoop::data_dirs[0]}/yarn-state"],
+    require     => Class['hadoop', 'hadoop::excluded', 'hadoop::starting'],
     subscribe   => $profile::hadoop::yarn_files,
   }
 }
