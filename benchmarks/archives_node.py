@@ -16,23 +16,29 @@ import time
 from pathlib import Path
 
 ARCHIVES = Path("/opt/hadoop/archives")
-KEPT = ARCHIVES.with_name("archives.kept")
+PLAIN = Path("/run/hcluster-plain-archives")
 JAVA = Path("/usr/bin/java").resolve().parents[1] / "lib/server/classes.jsa"
 PATIENCE = 240.0
 
 
+def mounted() -> bool:
+    """Whether the folder of the archives is hidden behind the other one."""
+    return any(line.split()[1] == str(ARCHIVES) for line in Path("/proc/mounts").read_text().splitlines())
+
+
 def use(mode: str) -> None:
-    """Plain: every archive is the one that Java comes with, which has Java's own classes alone."""
-    if mode == "plain" and not KEPT.exists():
-        ARCHIVES.rename(KEPT)
-        ARCHIVES.mkdir()
-        for archive in KEPT.glob("*.jsa"):
-            (ARCHIVES / archive.name).symlink_to(JAVA)
-    elif mode == "archive" and KEPT.exists():
-        for link in ARCHIVES.iterdir():
-            link.unlink()
-        ARCHIVES.rmdir()
-        KEPT.rename(ARCHIVES)
+    """Plain: every archive is the one that Java comes with, which has Java's own classes alone.
+
+    Another folder is mounted over theirs, which cannot be renamed where the image is the lower layer of an overlay.
+    """
+    if mode == "plain" and not mounted():
+        PLAIN.mkdir(exist_ok=True)
+        for archive in ARCHIVES.glob("*.jsa"):
+            if not (PLAIN / archive.name).is_symlink():
+                (PLAIN / archive.name).symlink_to(JAVA)
+        subprocess.run(["mount", "--bind", str(PLAIN), str(ARCHIVES)], check=True)
+    elif mode == "archive" and mounted():
+        subprocess.run(["umount", str(ARCHIVES)], check=True)
 
 
 def asked(unit: str, name: str) -> int:

@@ -131,18 +131,23 @@ def test_what_archives_save_is_told_by_medians_and_their_ratios() -> None:
 def test_a_node_without_its_archives_uses_javas_own_and_gets_them_back(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "archives"
+    folder, plain, ran = tmp_path / "archives", tmp_path / "plain", list[list[str]]()
     folder.mkdir()
     (folder / "hadoop.jsa").write_text("all classes")
+
+    def run(command: list[str], **_: object) -> None:
+        ran.append(command)
+
     monkeypatch.setattr(archives_node, "ARCHIVES", folder)
-    monkeypatch.setattr(archives_node, "KEPT", tmp_path / "kept")
-    for _ in range(2):
-        archives_node.use("plain")
-        assert (folder / "hadoop.jsa").readlink() == archives_node.JAVA
-    for _ in range(2):
-        archives_node.use("archive")
-        assert (folder / "hadoop.jsa").read_text() == "all classes"
-    assert not (tmp_path / "kept").exists()
+    monkeypatch.setattr(archives_node, "PLAIN", plain)
+    monkeypatch.setattr(archives_node, "mounted", lambda: bool(ran) and ran[-1][0] == "mount")
+    monkeypatch.setattr(subprocess, "run", run)
+    for mode in ("plain", "plain", "archive", "archive", "plain"):
+        archives_node.use(mode)
+    assert [command[0] for command in ran] == ["mount", "umount", "mount"]
+    assert ran[0][2:] == [str(plain), str(folder)]
+    assert (plain / "hadoop.jsa").readlink() == archives_node.JAVA
+    assert (folder / "hadoop.jsa").read_text() == "all classes"
 
 
 @pytest.mark.slow
