@@ -33,7 +33,7 @@ def proxy(
         SOCKS_PORT, min=0, max=65535, metavar="PORT", help="Where the proxy listens on 127.0.0.1; 0 finds a free one."
     ),
     page: list[str] = typer.Option(
-        [], metavar="PAGE", help="Also lead a local port to this page: yarn, hdfs or history; repeatable."
+        [], metavar="PAGE", help="Also lead a local port to this page: yarn, hdfs, hive, tez or history; repeatable."
     ),
 ) -> None:
     """Open a way to a cluster's web pages.

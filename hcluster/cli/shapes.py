@@ -241,6 +241,8 @@ class Checked(TypedDict):
     """cluster, platform or image."""
     findings: list[str]
     """What is wrong, each with file and line; none when it is fine."""
+    warnings: list[str]
+    """What is right, and has a consequence that nobody may expect."""
     spec: Json | None
     """With all defaults filled in; null when something is wrong. `spec schema KIND` has its form."""
 

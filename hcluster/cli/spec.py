@@ -161,7 +161,9 @@ def validate(
         except SpecError as cause:
             code = exit_code(cause)
             kind_there = kind.value if kind else _kind(file)
-            values.append({"file": str(file), "kind": kind_there, "findings": list(cause.findings), "spec": None})
+            values.append(
+                {"file": str(file), "kind": kind_there, "findings": list(cause.findings), "warnings": [], "spec": None}
+            )
             if state.output != "json":
                 tell(cause)
             continue
@@ -188,6 +190,7 @@ def _checked(state: CliState, file: Path, kind: str, settings: list[str]) -> tup
     if kind != "cluster" and settings:
         raise UsageError(f"--set is for clusters, and {file} describes a {kind}")
     spec: Any
+    warned: list[str] = []
     if kind == "platform":
         spec = load.load_platform(file)
         said = f"{file}: platform {spec.name} is fine"
@@ -197,8 +200,11 @@ def _checked(state: CliState, file: Path, kind: str, settings: list[str]) -> tup
     else:
         spec = load.load_cluster(file, load.load_platform(platform_file(state)), settings)
         wanted = ", ".join(f"{count} {group}" for group, count in spec.wanted().items())
+        warned = spec.warnings()
         said = f"{file}: cluster {spec.name} of team {spec.team} is fine ({wanted})"
-    return {"file": str(file), "kind": kind, "findings": [], "spec": spec.model_dump(mode="json")}, said
+        said = "\n".join([said, *(f"  warning: {one}" for one in warned)])
+    found: Checked = {"file": str(file), "kind": kind, "findings": [], "warnings": warned, "spec": None}
+    return {**found, "spec": spec.model_dump(mode="json")}, said
 
 
 @app.command()

@@ -22,6 +22,9 @@ KNOWN_SECONDS = 60.0
 MASTER_PAGES: Mapping[str, tuple[int, str]] = {
     "yarn": (8088, "/cluster"),
     "hdfs": (9870, "/"),
+    "hive": (10002, "/hiveserver2.jsp"),
+    # Tez runs what Hive plans, and shows nothing itself: its applications' links on YARN's page lead there, too.
+    "tez": (10002, "/hiveserver2.jsp"),
     "history": (19888, "/jobhistory"),
 }
 """Port and path of each page of the master; they link to those of the workers (8042, 9864)."""

@@ -131,6 +131,8 @@ def _aim(ctx: Context, spec: ClusterSpec) -> Aim:
             hint=f"if that is your team: HCLUSTER_TEAM={spec.team} hcluster up …",
             reference="other-team",
         )
+    for text in spec.warnings():
+        ctx.report(Progress("warning", f"warning: {text}", state="ok"))
     record = read_platform(ctx.store)
     if spec.team not in record.profiles:
         raise NotFoundError(

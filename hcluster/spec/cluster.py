@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from hcluster.model.names import PLATFORM_CLUSTER
 from hcluster.model.node import Market
+from hcluster.model.told import can_hear
 from hcluster.spec.base import STANDING, InstanceType, Lifetime, Name, Schema, live, refused, replace_nodes
 
 MAX_NODES = 10_000
@@ -222,6 +223,16 @@ class ClusterSpec(Schema):
         "running nodes be told of changes.",
         json_schema_extra=replace_nodes("tags are given in the launch call itself"),
     )
+
+    def warnings(self) -> list[str]:
+        """What is right, and has a consequence that nobody may expect; each with its field and the cure."""
+        deaf = [key for key in self.tags if not can_hear([key])]
+        if not deaf:
+            return []
+        keys = " and ".join(f"`{key}`" for key in deaf)
+        why = "EC2 shows no tags to a node that has keys with other characters than A-Z a-z 0-9 _.:=,+@-"
+        cure = "and by a tag it hears of changes; use other keys if the cluster shall be changed while it runs"
+        return [f"tags: no running node can be told anything with {keys}: {why}, {cure}"]
 
     @model_validator(mode="after")
     def _unique_bootstrap_names(self) -> Self:

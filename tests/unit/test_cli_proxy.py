@@ -39,7 +39,8 @@ def test_the_proxy_and_the_pages_are_told_and_ctrl_c_is_a_good_end(ready: Cli, m
     assert ready("proxy", "flights", "--port", "0") == 0
     host = nodes(ready)[0].private_dns
     assert ready.out.startswith("SOCKS5 proxy to the nodes of flights: 127.0.0.1:")
-    for url in (f"http://{host}:8088/cluster", f"http://{host}:9870/", f"http://{host}:19888/jobhistory"):
+    for page in ("8088/cluster", "9870/", "10002/hiveserver2.jsp", "19888/jobhistory"):
+        url = f"http://{host}:{page}"
         assert url in ready.out
     assert ready.err.endswith("closed\n")
     assert all(remote.closed for remote in ready.cloud.connector.remotes)
@@ -63,8 +64,8 @@ def test_a_port_that_is_taken_is_told_before_any_session_is_opened(ready: Cli) -
 
 
 def test_a_page_that_does_not_exist_is_wrong_usage(ready: Cli) -> None:
-    assert ready("proxy", "flights", "--page", "tez") == 2
-    assert "pages are: yarn, hdfs, history" in ready.err
+    assert ready("proxy", "flights", "--page", "spark") == 2
+    assert "pages are: yarn, hdfs, hive, tez, history" in ready.err
 
 
 def test_without_a_cluster_there_is_no_proxy(ready: Cli) -> None:

@@ -176,6 +176,15 @@ def test_settings_are_checked_as_up_would_take_them(cli: Cli) -> None:
     assert "--set is for clusters" in cli.err
 
 
+def test_a_tag_that_makes_nodes_deaf_is_warned_of_and_is_no_error(cli: Cli) -> None:
+    words = ("--platform", PLATFORM, "spec", "validate", FLIGHTS)
+    assert cli(*words, "--set", "tags.cost center=seven") == 0, cli.err
+    assert "warning: tags: no running node can be told anything with `cost center`" in cli.out
+    (warned,) = cli.json(*words, "--set", "tags.cost center=seven")[0]["warnings"]
+    assert "use other keys" in warned
+    assert cli.json(*words)[0]["warnings"] == []
+
+
 def test_schemas_of_files_and_of_outputs(cli: Cli) -> None:
     for kind in ("cluster", "platform", "image"):
         assert cli.json("spec", "schema", kind)["type"] == "object"

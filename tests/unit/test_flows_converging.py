@@ -295,6 +295,20 @@ def test_without_capacity_for_successors_nothing_is_drained(world: World) -> Non
     assert config_of(world, nodes(world, "master")[0])["excluded"] == {"hdfs": [], "yarn": []}
 
 
+def test_tags_by_which_nodes_could_not_be_told_anything_are_warned_of_before_anything_is_made(world: World) -> None:
+    deaf = flights(tags={"cost center": "1", "project": "x"})
+    for flow in (up.plan_up, up.up):
+        world.told.clear()
+        down_flow.down(world.context(), "flights")
+        flow(world.context(), deaf)
+        (warned,) = [one.text for one in world.told if one.step == "warning"]
+        assert "`cost center`" in warned
+        assert "project" not in warned
+    world.told.clear()
+    up.plan_up(world.context(), flights(tags={"project": "x"}))
+    assert not [one for one in world.told if one.step == "warning"]
+
+
 def test_a_master_that_cannot_hear_cannot_drain(world: World) -> None:
     down_flow.down(world.context(), "flights")
     tagged = flights(tags={"cost center": "1"})

@@ -87,6 +87,9 @@ def catalogs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Catalog]:
         "core-disks": facts("core", folder, disks=2),
         "master-disks": facts("master", folder, memory_mib=3072, disks=1),
         "master-grown": facts("master", folder, memory_mib=3072, workers=90, core_nodes=80),
+        "master-tight": facts("master", folder, memory_mib=3072, workers=1, core_nodes=1, worker_memory_mib=1536),
+        "master-pair": facts("master", folder, memory_mib=3072, workers=2, core_nodes=1, worker_memory_mib=1536),
+        "master-large": facts("master", folder, memory_mib=3072, workers=1, core_nodes=1, worker_memory_mib=3072),
         "master-changed": facts("master", folder, memory_mib=3072, site={"yarn-site": {"a": 1}}),
         "master-draining": facts("master", folder, memory_mib=3072, excluded=EXCLUDED),
         "image": image_layer(image="hadoop"),
@@ -452,6 +455,32 @@ def test_what_follows_from_the_clusters_size_is_written_and_restarts_nothing(cat
         ("/etc/tez/tez-site.xml", "tez.am.am-rm.heartbeat.interval-ms.max"),
     ):
         assert properties(small, path)[name] != properties(grown, path)[name], name
+
+
+SESSIONS, IDLE = "hive.server2.tez.initialize.default.sessions", "tez.session.am.dag.submit.timeout.secs"
+
+
+@pytest.mark.parametrize(
+    ("node", "warm", "idle"),
+    [
+        ("master-tight", "false", "30"),
+        ("master-pair", "true", "600"),
+        ("master-large", "true", "600"),
+        ("validate", "false", "600"),
+    ],
+)
+def test_hive_keeps_a_session_warm_where_yarn_has_room_for_a_job_beside_it(
+    catalogs: dict[str, Catalog], node: str, warm: str, idle: str
+) -> None:
+    assert properties(catalogs[node], "/etc/hive/hive-site.xml")[SESSIONS] == warm
+    assert properties(catalogs[node], "/etc/tez/tez-site.xml")[IDLE] == idle
+
+
+def test_hives_page_is_on_the_masters_own_address(catalogs: dict[str, Catalog]) -> None:
+    hive = properties(catalogs["master"], "/etc/hive/hive-site.xml")
+    assert (hive["hive.server2.webui.host"], hive["hive.server2.webui.port"]) == ("10.0.0.7", "10002")
+    tez = properties(catalogs["master"], "/etc/tez/tez-site.xml")
+    assert tez["tez.tez-ui.history-url.base"] == "http://ip-10-0-0-9.ec2.internal:10002/hiveserver2.jsp"
 
 
 def test_a_setting_of_the_owner_restarts_what_reads_it(catalogs: dict[str, Catalog]) -> None:

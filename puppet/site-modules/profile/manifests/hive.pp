@@ -1,11 +1,13 @@
 # @summary HiveServer2 on the master, with the shared metastore and Tez.
 #
 # @param hive_site fixed properties of hive-site.xml
+# @param tight_site what is set beside, where YARN has no room for a job beside a session that is kept warm
 # @param home where the distribution lies
 # @param conf_dir where the file goes
 # @param work_dir folder of local scratch files
 class profile::hive (
   Hadoop::Properties $hive_site,
+  Hadoop::Properties $tight_site,
   String[1]          $home,
   String[1]          $conf_dir,
   String[1]          $work_dir,
@@ -32,7 +34,7 @@ class profile::hive (
   $hive_of_size = {
     # Sessions of Tez that are kept warm: without, the first query of each connection would start one of its own.
     'hive.server2.tez.sessions.per.default.queue' => profile::clamp($hcluster::workers / 2, 1, 10),
-  }
+  } + ($profile::memory::roomy ? { true => {}, default => $tight_site })
 
   daemon::settings { 'hive':
     text  => hadoop::xml($hive + $site['hive-site']),

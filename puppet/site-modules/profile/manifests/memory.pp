@@ -38,6 +38,15 @@ class profile::memory (
   $task = profile::clamp($worker / $containers_per_worker / $container[0] * $container[0], $container[0], $container[1])
   $task_heap = $task * $heap_percent / 100
 
+  # What YARN may hand out on all workers together, as if all were core nodes: task nodes have a little more.
+  $worker_used = $table['core'].reduce(0) |$sum, $entry| {
+    $line = $entry[1]
+    $sum + profile::clamp($worker * $line['percent'] / 100, $line['least'], $line['most']) + $line['beside']
+  }
+  $cluster_yarn = $hcluster::workers * max($container[0], ($worker - $worker_used) / $step * $step)
+  # Whether a session that Hive keeps warm leaves room for a job beside it: for its ApplicationMaster and one container.
+  $roomy = $cluster_yarn >= 3 * $task
+
   $small_node = $memory <= $small_mib
   $small_task = $task <= $small_mib / 4
 }

@@ -1,10 +1,12 @@
 # @summary Tez, as HiveServer2 and its containers use it.
 #
 # @param tez_site fixed properties of tez-site.xml
+# @param tight_site what is set beside, where YARN has no room for a job beside a session that is kept warm
 # @param home where the distribution lies
 # @param conf_dir where the file goes
 class profile::tez (
   Hadoop::Properties $tez_site,
+  Hadoop::Properties $tight_site,
   String[1]          $home,
   String[1]          $conf_dir,
 ) {
@@ -35,7 +37,7 @@ class profile::tez (
     'tez.am.am-rm.heartbeat.interval-ms.max'  => $heartbeat,
     'tez.task.am.heartbeat.interval-ms.max'   => $heartbeat,
     'tez.task.get-task.sleep.interval-ms.max' => $heartbeat / 2,
-  }
+  } + ($profile::memory::roomy ? { true => {}, default => $tight_site })
 
   class { 'tez':
     conf_dir => $conf_dir,
