@@ -83,9 +83,20 @@ CAPTURES = (
     Capture("A job", "job run flights --jar examples --class pi -- 2 10"),
     Capture("What ran", "job list flights --all"),
     Capture("SQL", 'sql flights "show databases"'),
+    Capture(
+        "SQL at a prompt",
+        "sql flights",
+        typed=(
+            ("flights:default> ", "select cluster_name, team, owner from hcluster.clusters;"),
+            ("flights:default> ", "select carier from hcluster.clusters;"),
+            ("flights:default> ", "\\q"),
+        ),
+    ),
+    Capture("What more nodes would cost", "resize flights core=4 --plan"),
     Capture("What happened to it", "events flights"),
     Capture("A name that is nearly right", "show flihgts", codes=(1,)),
     Capture("A spec that is wrong", "spec validate wrong.yaml", codes=(2,)),
+    Capture("What its end would take", "down flights --plan"),
     Capture("Ending it", "down fli", typed=(("[y/N] ", "y"),)),
 )
 
@@ -130,8 +141,8 @@ def take(capture: Capture, folder: Path) -> Taken:
         if capture.frame and re.search(capture.frame, shown):
             taken.frame = Screen(WIDTH)
             taken.frame.feed(taken.screen.coloured().replace("\n", "\r\n"))
-        if left and taken.screen.lines[taken.screen.row] and _line(taken.screen).endswith(left[0][0]):
-            os.write(terminal, f"{left.pop(0)[1]}\n".encode())
+        if left and taken.screen.lines[taken.screen.row] and _line(taken.screen).rstrip().endswith(left[0][0].rstrip()):
+            os.write(terminal, f"{left.pop(0)[1]}\r".encode())
     taken.code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     taken.seconds = time.monotonic() - taken.seconds
     return taken
@@ -183,8 +194,9 @@ def main(chosen: list[str]) -> int:
                 print(taken.screen.text(), flush=True)
                 continue
             parts[capture.title] = section(capture, taken)
-    ordered = [parts[one.title] for one in CAPTURES if one.title in parts]
-    page.write_text("\n".join([HEAD, *ordered]), encoding="utf-8")
+            # At once: what was taken stays when a later one hangs.
+            ordered = [parts[one.title] for one in CAPTURES if one.title in parts]
+            page.write_text("\n".join([HEAD, *ordered]), encoding="utf-8")
     return min(wrong, 1)
 
 

@@ -90,5 +90,5 @@ def _row(event: Event) -> tuple[str, str, str, str, str]:
     at = event.at.strftime("%Y-%m-%d %H:%M:%S")
     node = f"{event.group} {event.instance}".strip()
     who = f"{event.user} ({event.team})" if event.user else ""
-    by = ", ".join(part for part in (who, event.command) if part)
+    by = ", ".join(part for part in (who, event.command.removeprefix("hcluster ")) if part)
     return (at if event.exact else f"<{at}", event.kind, node, event.text, by)

@@ -9,6 +9,8 @@ from hcluster.model.actions import Action
 from hcluster.model.forecast import Amount, Cost, Expected, Forecast, GroupCost
 
 UNKNOWN = "unknown"
+_MOST_DIGITS = 4
+"""After the point; amounts below each other have all of them."""
 _DONE = ("end", "launch", "restore", "tell", "drain", "replace", "remove")
 
 
@@ -43,11 +45,11 @@ def cost_text(cost: Cost) -> str:
         (
             line.group,
             _nodes(line),
-            dollars(line.before),
-            dollars(line.after),
-            dollars(line.difference, signed=True),
-            dollars(line.on_demand),
-            dollars(line.spot),
+            dollars(line.before, digits=_MOST_DIGITS),
+            dollars(line.after, digits=_MOST_DIGITS),
+            dollars(line.difference, signed=True, digits=_MOST_DIGITS),
+            dollars(line.on_demand, digits=_MOST_DIGITS),
+            dollars(line.spot, digits=_MOST_DIGITS),
         )
         for line in cost.groups
     ]
@@ -68,18 +70,18 @@ def _sources(cost: Cost) -> Iterator[str]:
     yield f"not included: {', '.join(cost.not_included)}"
 
 
-def dollars(amount: Amount | None, *, signed: bool = False) -> str:
-    """An amount, or the range that it lies in."""
+def dollars(amount: Amount | None, *, signed: bool = False, digits: int = 2) -> str:
+    """An amount, or the range that it lies in, with at least so many digits after the point."""
     if amount is None:
         return UNKNOWN
-    low, high = _number(amount.low, signed=signed), _number(amount.high, signed=signed)
+    low, high = (_number(one, signed=signed, digits=digits) for one in (amount.low, amount.high))
     return low if low == high else f"{low} to {high}"
 
 
-def _number(value: float, *, signed: bool) -> str:
-    """At least two digits after the point, at most four: spot prices are told to a hundredth of a cent."""
-    text = f"{abs(value):.4f}"
-    while text.endswith("0") and len(text.rpartition(".")[2]) > 2:
+def _number(value: float, *, signed: bool, digits: int) -> str:
+    """At most four digits after the point: spot prices are told to a hundredth of a cent."""
+    text = f"{abs(value):.{_MOST_DIGITS}f}"
+    while text.endswith("0") and len(text.rpartition(".")[2]) > digits:
         text = text[:-1]
     if not float(text):
         return text

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _GAP = "  "
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NUMBER = re.compile(r"([-+]?\d+(\.\d+)?( to [-+]?\d+(\.\d+)?)?|unknown)%?")
+"""A number as tables hold it, or the range that it lies in."""
 _GREEN, _YELLOW, _RED = 32, 33, 31
 _COLOURS = {
     **dict.fromkeys(("ready", "running", "ok"), _GREEN),
@@ -53,18 +55,29 @@ def plain(value: object) -> object:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "none") -> str:
-    """Aligned text, one row a line; nothing is cut, so that it can be piped on. ``empty`` stands for no rows."""
+    """Aligned text, one row a line; nothing is cut, so that it can be piped on. ``empty`` stands for no rows.
+
+    A column of numbers stands at its right end, so that they compare.
+    """
     body = [[clean(cell).replace("\n", " ") for cell in row] for row in rows]
     if not body:
         return empty
     head = [column.upper() for column in columns]
     widths = [max(len(row[index]) for row in [head, *body]) for index in range(len(head))]
-    lines = [_line(head, widths)] + [_line(row, widths) for row in body]
-    return "\n".join(lines)
+    numbers = [_are_numbers([row[index] for row in body]) for index in range(len(head))]
+    return "\n".join(_line(row, widths, numbers) for row in [head, *body])
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+def _are_numbers(cells: Sequence[str]) -> bool:
+    told = [cell for cell in cells if cell not in ("", "-")]
+    return bool(told) and all(_NUMBER.fullmatch(cell) for cell in told)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], numbers: Sequence[bool]) -> str:
+    padded = [
+        cell.rjust(width) if number else cell.ljust(width)
+        for cell, width, number in zip(cells, widths, numbers, strict=True)
+    ]
     return _GAP.join(_coloured(cell) for cell in padded).rstrip()
 
 
@@ -180,20 +193,29 @@ def findings_table(findings: Sequence[Finding]) -> str:
     """What doctor found, the cure below each check that failed; what failed for the same reason is said once."""
     width = max((len(one.check) for one in findings), default=0)
     marks = len("warning") if any(one.ok and one.warning for one in findings) else len("failed")
+    indent = " " * (marks + len(_GAP) + width + len(_GAP))
     lines = []
     said: dict[str, str] = {}
     for one in findings:
-        if not one.ok and said.setdefault(one.message, one.check) != one.check:
-            lines.append(
-                f"{_coloured('failed'.ljust(marks))}{_GAP}{one.check.ljust(width)}{_GAP}as {said[one.message]}"
-            )
-            continue
+        again = not one.ok and said.setdefault(one.message, one.check) != one.check
         word = "failed" if not one.ok else "warning" if one.warning else "ok"
-        lines.append(f"{_coloured(word.ljust(marks))}{_GAP}{one.check.ljust(width)}{_GAP}{clean(one.message)}")
-        if one.cure and word != "ok":
-            indent = " " * (marks + len(_GAP) + width + len(_GAP))
-            lines += [f"{indent}{clean(line)}" for line in one.cure.splitlines()]
+        first, *rest = _fitted(f"as {said[one.message]}" if again else clean(one.message), len(indent))
+        lines.append(f"{_coloured(word.ljust(marks))}{_GAP}{one.check.ljust(width)}{_GAP}{first}")
+        if one.cure and word != "ok" and not again:
+            rest += [part for line in one.cure.splitlines() for part in _fitted(clean(line), len(indent))]
+        lines += [f"{indent}{line}" for line in rest]
     return "\n".join(lines)
+
+
+def _fitted(text: str, indent: int) -> list[str]:
+    """Lines that fit on the terminal behind ``indent`` blanks; as it is where there is none, or hardly any room."""
+    if not sys.stdout.isatty():
+        return [text]
+    import shutil
+    import textwrap
+
+    room = shutil.get_terminal_size().columns - indent
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""] if room >= 30 else [text]
 
 
 def down_text(result: DownResult) -> str:

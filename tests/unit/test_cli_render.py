@@ -44,9 +44,45 @@ def test_ages_are_in_the_two_largest_units(seconds: int, text: str) -> None:
 
 
 def test_columns_are_aligned_and_control_characters_removed() -> None:
-    text = render.table(("a", "long"), [("x\x1b[31my", "1"), ("z\n", "22")])
-    assert text == "A       LONG\nx[31my  1\nz       22"
+    text = render.table(("a", "long"), [("x\x1b[31my", "b"), ("z\n", "22")])
+    assert text == "A       LONG\nx[31my  b\nz       22"
     assert render.table(("a",), [], empty="nothing") == "nothing"
+
+
+def test_a_column_of_numbers_stands_at_its_right_end_so_that_they_compare() -> None:
+    rows = [
+        ("1", "0.25", "5%", "+1.5 to +12.0", "1/3"),
+        ("12", "12.00", "100%", "unknown", "10/12"),
+        ("-", "", "-", "-", "-"),
+    ]
+    assert render.table(("mib", "usd", "done", "more", "ready"), rows).splitlines() == [
+        "MIB    USD  DONE           MORE  READY",
+        "  1   0.25    5%  +1.5 to +12.0  1/3",
+        " 12  12.00  100%        unknown  10/12",
+        "  -            -              -  -",
+    ]
+    assert render.table(("a",), [("-",), ("",)]) == "A\n-\n"
+
+
+def test_on_a_terminal_a_long_finding_is_broken_behind_its_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [
+        Finding("rights", ok=True, message="you may up, wait, resize, down and whatever a reader may"),
+        Finding("image", ok=False, message="none", cure="run this or that and then look once more"),
+    ]
+    whole = render.findings_table(found)
+    assert whole.splitlines()[0] == "ok      rights  you may up, wait, resize, down and whatever a reader may"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "50")
+    assert render.findings_table(found).splitlines() == [
+        "ok      rights  you may up, wait, resize, down and",
+        "                whatever a reader may",
+        "failed  image   none",
+        "                run this or that and then look",
+        "                once more",
+    ]
+    monkeypatch.setenv("COLUMNS", "30")
+    assert render.findings_table(found) == whole
 
 
 def test_json_holds_times_in_utc_paths_and_nested_values() -> None:
