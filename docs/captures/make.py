@@ -30,6 +30,8 @@ from screen import Screen
 HERE = Path(__file__).resolve().parent
 HCLUSTER = Path(sys.executable).parent / "hcluster"
 WIDTH, HEIGHT = 120, 50
+_WHERE = b"\x1b[6n"
+"""A program's question for the cursor's place."""
 HEAD = """\
 # What it looks like
 
@@ -87,7 +89,7 @@ CAPTURES = (
         "SQL at a prompt",
         "sql flights",
         typed=(
-            ("flights:default> ", "select cluster_name, team, owner from hcluster.clusters;"),
+            ("flights:default> ", "select name, team, owner, state from hcluster.clusters;"),
             ("flights:default> ", "select carier from hcluster.clusters;"),
             ("flights:default> ", "\\q"),
         ),
@@ -137,6 +139,9 @@ def take(capture: Capture, folder: Path) -> Taken:
         if not piece:
             break
         taken.screen.feed(piece.decode(errors="replace"))
+        if _WHERE in piece:
+            # Whoever asks for the cursor's place draws below it.
+            os.write(terminal, f"\x1b[{min(taken.screen.row + 1, HEIGHT)};{taken.screen.column + 1}R".encode())
         shown = taken.screen.text()
         if capture.frame and re.search(capture.frame, shown):
             taken.frame = Screen(WIDTH)
