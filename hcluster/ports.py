@@ -225,8 +225,8 @@ class ObjectStore(Protocol):
         """Write; returns the etag. With a condition that does not hold: ConflictError, nothing written."""
 
     def put_file(self, key: str, path: str, sent: Sent = unheard) -> None:
-        """Upload a file of any size. ``sent`` is told how many bytes of it have gone, piece by piece, by several threads;
-        what goes again is taken back before, as a negative number."""
+        """Upload a file of any size. ``sent`` is told how many bytes of it have gone, piece by piece, by several
+        threads; what goes again is taken back before, as a negative number."""
 
     def delete(self, key: str) -> None:
         """Gone already is no error."""
