@@ -129,9 +129,11 @@ work() {
 
 # JVMs complete their lists when they end. The archive's name is in the unit.
 dump() {
-    echo "## dumping the archives"
+    echo "## ending the daemons"
     local units unit name
     mapfile -t units < <(grep --files-with-matches SharedArchiveFile /etc/systemd/system/*.service)
+    # First who ends its session through YARN: without YARN it would try until systemd kills it, and its list stay in parts.
+    systemctl stop hive-server2.service
     systemctl stop "${units[@]##*/}"
     rm /run/systemd/system/service.d/hcluster-bake.conf
     systemctl daemon-reload
@@ -140,6 +142,7 @@ dump() {
         unit=${unit##*/}
         mv "$lists/${unit%.service}.lst" "$lists/$name-${unit%.service}.lst"
     done
+    echo "## dumping the archives"
     /usr/local/lib/hcluster/class-archives /opt/hadoop "$lists" /etc/hcluster/image.json
 }
 
