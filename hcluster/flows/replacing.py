@@ -64,7 +64,8 @@ def replace_nodes(ctx: Context, course: Course, action: Action) -> None:
         wait_gone(ctx, old)
         detail = {"nodes": [node.id for node in old][:50]}
         note(ctx, course.spec.name, "replace", f"{len(old)} of group {action.group} ({action.reason})", detail)
-    ctx.report(Progress(f"replace {action.group}", f"{action.group}: {action.count} replaced", state="ok"))
+    what = "replaced" if action.kind == "replace" else "drained and ended"
+    ctx.report(Progress(f"replace {action.group}", f"{action.group}: {action.count} {what}", state="ok"))
 
 
 def of_master(course: Course, nodes: Sequence[Instance], actions: Sequence[Action], drained: Collection[str]) -> Course:

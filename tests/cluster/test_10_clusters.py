@@ -455,8 +455,9 @@ def test_the_web_pages_open_through_the_proxy_and_so_do_the_links_between_them(h
         socks = opened["socks"]
         port = socks.rpartition(":")[2]
         pages = {page["name"]: page for page in opened["pages"]}
-        assert set(pages) == {"yarn", "hdfs", "history"}
-        for name, expected in (("yarn", "All Applications"), ("hdfs", "<h1>HDFS</h1>"), ("history", "JobHistory")):
+        texts = {"yarn": "All Applications", "hdfs": "<h1>HDFS</h1>", "history": "JobHistory", "hive": "Open Queries"}
+        assert set(pages) == {*texts, "tez"}
+        for name, expected in texts.items():
             status, text = fetched(pages[name]["url"], socks)
             assert (status, expected in text) == (200, True), text[:2000]
         assert "<h1>HDFS</h1>" in fetched(pages["hdfs"]["local"])[1]
