@@ -17,6 +17,7 @@ from hcluster.cli.config import CliState, Output, resolve
 from hcluster.cli.failures import tell
 from hcluster.cli.lazy import Entry, LazyGroup
 from hcluster.errors import UsageError
+from hcluster.plan.words import plainly
 
 _CLUSTERS = "Clusters"
 _REACH = "Reach into a cluster"
@@ -182,7 +183,7 @@ def _show(cause: typer.TyperException, *, as_json: bool) -> None:
         return
     if not as_json:
         typer.echo(context.get_usage(), err=True)
-    plain = " ".join(message.split()).rstrip(".")
+    plain = plainly(" ".join(message.split()).rstrip("."))
     tell(UsageError(plain[:1].lower() + plain[1:], hint=f"`{context.command_path} --help`"), as_json=as_json)
 
 

@@ -9,6 +9,7 @@ import typer
 from hcluster.cli import render
 from hcluster.cli.config import platform_file
 from hcluster.cli.flow import flow, state_of
+from hcluster.errors import UsageError
 
 
 class VerbGroup(StrEnum):
@@ -49,6 +50,12 @@ def policies(
         render.emit(state, {}, render.table(("group", "verbs"), rows))
         return
     platform = load_platform(platform_file(state))
+    if team and team not in platform.teams:
+        raise UsageError(
+            f"{team} is no team of platform {platform.name}", hint=f"its teams are {', '.join(platform.teams)}"
+        )
+    if account and not (account.isdecimal() and len(account) == 12):
+        raise UsageError(f"{account} is no account's number", hint="it has twelve digits, such as 123456789012")
     if not account:
         with flow(ctx, "asking for the account") as context:
             account = context.compute.caller()[0]

@@ -252,7 +252,10 @@ def _source(statements: str, file: Path | None) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as cause:
-        raise UsageError(f"cannot read {file}: {getattr(cause, 'strerror', None) or 'it is not UTF-8 text'}") from cause
+        raise UsageError(
+            f"cannot read {file}: {getattr(cause, 'strerror', None) or 'it is not UTF-8 text'}",
+            hint="-f names a file of this machine; - reads standard input",
+        ) from cause
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

@@ -50,7 +50,9 @@ def copy_to(
     """
     for source in sources:
         if not Path(source).exists():
-            raise NotFoundError(f"there is no file {source} here")
+            raise NotFoundError(
+                f"there is no file {source} here", hint="what lies on a node is written NAME:PATH, with its cluster"
+            )
         if Path(source).is_dir() and not recursive:
             raise UsageError(f"{source} is a folder", hint="`hcluster cp --recursive` copies folders")
 

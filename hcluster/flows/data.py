@@ -24,7 +24,9 @@ def checked_key(key: str, bucket: str) -> str:
     scheme, separator, rest = key.partition("://")
     if separator:
         if scheme not in ("s3", "s3a") or rest.partition("/")[0] != bucket:
-            raise UsageError(f"{key} is not in the platform's bucket {bucket}")
+            raise UsageError(
+                f"{key} is not in the platform's bucket {bucket}", hint=f"write the key alone, or s3a://{bucket}/…"
+            )
         key = rest.partition("/")[2]
     key = key.lstrip("/")
     if not key.startswith(DATA_PREFIXES):
@@ -43,7 +45,8 @@ def put(ctx: Context, file: Path, key: str) -> str:
     """
     target = checked_key(key, ctx.store.bucket)
     if not file.is_file():
-        raise NotFoundError(f"{file} is not a file")
+        wrong = "is a folder" if file.is_dir() else "does not exist"
+        raise NotFoundError(f"{file} {wrong}", hint="hcluster data put FILE KEY uploads one file")
     target = f"{target}{file.name}" if target.endswith("/") else target
     whole = file.stat().st_size
     size = amount(whole)

@@ -12,6 +12,7 @@ from hcluster.flows.context import Context
 from hcluster.flows.records import expired, read_claim
 from hcluster.plan.changes import changes
 from hcluster.plan.converge import refuse
+from hcluster.plan.words import plainly
 from hcluster.spec.cluster import ClusterSpec
 
 GROUPS = ("core", "task")
@@ -63,5 +64,9 @@ def _with(old: ClusterSpec, counts: Mapping[str, int]) -> ClusterSpec:
     try:
         return ClusterSpec.model_validate(values)
     except ValidationError as cause:
-        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in cause.errors(include_url=False)]
-        raise UsageError(f"cluster {old.name} cannot have these counts", context="\n".join(found)) from cause
+        found = [f"{'.'.join(map(str, one['loc']))}: {plainly(one['msg'])}" for one in cause.errors(include_url=False)]
+        raise UsageError(
+            f"cluster {old.name} cannot have these counts",
+            context="\n".join(found),
+            hint=f"hcluster resize {old.name} core=5",
+        ) from cause

@@ -1,8 +1,25 @@
-"""Counts and sizes as people say them."""
+"""Counts, sizes and what is wrong with a value, as people say them."""
 
 from __future__ import annotations
 
+import re
+
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_SAID = (
+    (re.compile(r"value error, ", re.IGNORECASE), ""),
+    (re.compile(r"input should be a valid number, unable to parse .*", re.IGNORECASE), "must be a number"),
+    (re.compile(r"input should be a valid integer, .*", re.IGNORECASE), "must be a whole number"),
+    (re.compile(r"input should be greater than or equal to (\S+)", re.IGNORECASE), r"must be at least \1"),
+    (re.compile(r"input should be less than or equal to (\S+)", re.IGNORECASE), r"must be at most \1"),
+)
+"""What pydantic says, and what it means."""
+
+
+def plainly(message: str) -> str:
+    """What is wrong with a value, in words that need no knowledge of what checks it."""
+    for said, meant in _SAID:
+        message = said.sub(meant, message)
+    return message
 
 
 def many(count: int, what: str) -> str:

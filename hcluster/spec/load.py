@@ -26,6 +26,9 @@ S = TypeVar("S", bound=Schema)
 
 Kind = typing.Literal["platform", "cluster", "image"]
 
+_BOUNDS = {"greater_than_equal": "at least", "less_than_equal": "at most"}
+"""What pydantic calls a number that is too small or too large."""
+
 _NOT_IN_DEFAULTS = ("name", "team", "owner")
 """Who a cluster is cannot be the same for all clusters."""
 
@@ -207,7 +210,10 @@ def _validated(model: type[S], document: Document) -> tuple[S | None, list[Found
     try:
         return model.model_validate(document.value), []
     except ValidationError as cause:
-        return None, [_finding(model, document, error) for error in cause.errors(include_url=False)]
+        every = cause.errors(include_url=False)
+        # A list whose entries are all wrong is not too short, too.
+        told = [one for one in every if one["type"] != "too_short" or not one["input"]]
+        return None, [_finding(model, document, error) for error in told]
 
 
 def _finding(model: type[BaseModel], document: Document, error: ErrorDetails) -> Found:
@@ -215,7 +221,9 @@ def _finding(model: type[BaseModel], document: Document, error: ErrorDetails) ->
     file, line = document.place(path)
     kind = error["type"]
     message = error["msg"].removeprefix("Value error, ")
-    if kind == "extra_forbidden":
+    if kind in _BOUNDS:
+        message = f"must be {_BOUNDS[kind]} {next(iter(error.get('ctx', {}).values()), '')}"
+    elif kind == "extra_forbidden":
         known = _fields(model, path[:-1])
         message = f"unknown key{_guess(str(path[-1]), known)} (known: {', '.join(known)})"
     elif kind == "missing":

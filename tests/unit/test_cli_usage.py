@@ -11,7 +11,7 @@ from hcluster.cli import app
 from hcluster.cli.app import ENTRIES
 from hcluster.cli.lazy import load
 from hcluster.cli.naming import takes_a_cluster
-from tests.unit.cli_world import Cli
+from tests.unit.cli_world import EXAMPLES, Cli
 from tests.unit.test_cli_outputs import commands
 
 
@@ -121,3 +121,48 @@ def test_an_object_that_is_not_there_is_told_with_where_to_look(ready: Cli) -> N
 def test_wrong_usage_of_faults_comes_with_a_cure(words: str, cure: str, cli: Cli) -> None:
     assert cli("local", *words.split()) == 2
     assert f"hint: {cure}" in cli.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("up f.yaml --timeout soon", "invalid value for '--timeout': must be a number [usage]"),
+        ("up f.yaml --timeout 0", "invalid value for '--timeout': must be at least 1 [usage]"),
+        ("logs flights master --lines x", "invalid value for '--lines' / '-n': must be a whole number [usage]"),
+        ("proxy flights --port 99999", "invalid value for '--port': must be at most 65535 [usage]"),
+        ("wait flights --for never", "invalid value for '--for': 'never' is not one of 'ready', 'down' [usage]"),
+        ("list --output xml", "invalid value for '--output': 'xml' is not one of table, json [usage]"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words_for_people(words: str, said: str, cli: Cli) -> None:
+    assert cli(*words.split()) == 2
+    assert f"error: {said}\nhint: `hcluster {words.split(maxsplit=1)[0]} --help`" in cli.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "cure"),
+    [
+        ("cp nosuch.txt flights:", "there is no file nosuch.txt here", "NAME:PATH"),
+        ("resize flights core=0", "cannot have these counts [usage]\n  core.count: must be at least 1", "core=5"),
+        ("sql flights -f nosuch.sql", "cannot read nosuch.sql", "-f names a file of this machine"),
+        ("data put nosuch data/", "nosuch does not exist", "hcluster data put FILE KEY"),
+        ("data put . data/", ". is a folder", "hcluster data put FILE KEY"),
+        ("data list s3a://other/data/", "is not in the platform's bucket", "write the key alone"),
+        ("policies operator --team nobody", "nobody is no team of platform demo", "its teams are analytics, science"),
+        ("policies operator --account 12", "12 is no account's number", "twelve digits"),
+    ],
+)
+def test_what_is_not_there_comes_with_a_cure(words: str, said: str, cure: str, ready: Cli) -> None:
+    code = ready("--platform", str(EXAMPLES / "platform.yaml"), *words.split())
+    assert code in (1, 2)
+    assert said in ready.err
+    assert cure in ready.err.partition("\nhint: ")[2]
+
+
+def test_numbers_and_lists_of_specs_are_told_in_words_for_people(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("name: a\nteam: analytics\ncore: {count: 0, types: [t9]}\n")
+    assert cli("--platform", str(EXAMPLES / "platform.yaml"), "spec", "validate", str(file)) == 2
+    assert "core.count: must be at least 1\n" in cli.err
+    assert "core.types[0]: 't9' does not match" in cli.err
+    assert ": 2 findings [spec-invalid]" in cli.err
