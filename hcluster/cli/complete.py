@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
@@ -119,6 +118,8 @@ def known(ctx: Any) -> Known:
 
 
 def _cache(platform: Path) -> Path:
+    import hashlib
+
     name = hashlib.sha256(f"{platform.resolve()}:{platform.stat().st_mtime_ns}".encode()).hexdigest()[:16]
     return state_folder() / "completion" / f"{name}.json"
 
