@@ -37,6 +37,8 @@ WORKERS = 2
 JOB = ("pi", "2", "10")
 EXAMPLES = "/opt/hadoop/examples/hadoop-mapreduce-examples.jar"
 WANTED, AIM = 2.0, 1.25
+BEFORE_READY = ("launch", "boot", "identity", "release", "puppet", "scripts", "daemons", "joining", "smoke tests")
+AFTER_READY = ("noticing", "submission", "job", "result")
 _HCLUSTER = str(Path(sys.executable).parent / "hcluster")
 _UNITS = 'python3 -c \'import json; print(*(c["unit"] for c in json.load(open("/etc/hcluster/health.json"))))\''
 STOP = f"""
@@ -95,7 +97,7 @@ def launch_phases(
         end = max(at, origin + span["end"])
         phases[span["name"]] = phases.get(span["name"], 0.0) + end - at
         at = end
-    for name, until in (("noticing", returned), ("submission", job[0]), ("job", job[1]), ("result", ended)):
+    for name, until in zip(AFTER_READY, (returned, *job, ended), strict=True):
         end = max(at, until)
         phases[name], at = end - at, end
     return {name: round(seconds, 3) for name, seconds in phases.items()}
@@ -121,7 +123,9 @@ def floor_phases(began: float, output: str, job: tuple[float, float]) -> dict[st
 
 def table(runs: Sequence[Run]) -> str:
     """What each phase takes in each run, ours and the floor's, and what stands between the median and the aim."""
-    names = list(dict.fromkeys(name for run in runs for name in run.up))
+    there = dict.fromkeys(name for run in runs for name in run.up)
+    names = [name for name in (*BEFORE_READY, *AFTER_READY) if name in there]
+    names += [name for name in there if name not in names]
     lines = [f"{'seconds'.ljust(14)}" + "".join(f"   run {n + 1}: up  floor" for n in range(len(runs)))]
     for name in names:
         cells = "".join(f"{run.up.get(name, 0.0):13.1f}{run.floor.get(name, 0.0):7.1f}" for run in runs)
