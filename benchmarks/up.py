@@ -135,7 +135,10 @@ def table(runs: Sequence[Run]) -> str:
     middle = sorted(runs, key=lambda run: run.ratio)[len(runs) // 2]
     over = sum(middle.up.values()) - AIM * sum(middle.floor.values())
     lines += ["", f"between the run of ratio {middle.ratio:.2f} and {AIM}: {max(0.0, over):.1f} s. Beyond the floor:"]
-    beyond = {name: seconds - middle.floor.get(name, 0.0) for name, seconds in middle.up.items()}
+    # The floor's daemons have joined, too.
+    ours = dict(middle.up)
+    ours["daemons"] = ours.get("daemons", 0.0) + ours.pop("joining", 0.0)
+    beyond = {name: seconds - middle.floor.get(name, 0.0) for name, seconds in ours.items()}
     lines += [
         f"  {name.ljust(12)}{seconds:6.1f}"
         for name, seconds in sorted(beyond.items(), key=lambda item: -item[1])
