@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -40,6 +41,10 @@ VERBS: Mapping[Group, tuple[str, ...]] = {
     "publisher": ("puppet publish",),
 }
 """What each group is for."""
+
+MANAGED_CHARACTERS = 6144
+"""The size of a managed policy at most, white space not counted.
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"""
 
 Statement = dict[str, Any]
 _DATA = (names.WAREHOUSE_PREFIX, "data/", "tmp/", "logs/")
@@ -91,7 +96,12 @@ def policy(group: Group, scope: Scope) -> dict[str, Any]:
         "baker": _baker,
         "publisher": _publisher,
     }[group]
-    return {"Version": "2012-10-17", "Statement": statements(scope)}
+    document: dict[str, Any] = {"Version": "2012-10-17", "Statement": statements(scope)}
+    if len(json.dumps(document, separators=(",", ":"))) > MANAGED_CHARACTERS:
+        # Names of statements are for people alone; those of platforms, buckets and regions may be long.
+        for statement in document["Statement"]:
+            del statement["Sid"]
+    return document
 
 
 @dataclass(frozen=True, slots=True)
