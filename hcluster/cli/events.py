@@ -16,6 +16,7 @@ from hcluster.cli.pipes import quiet_pipe
 from hcluster.errors import UsageError
 
 if TYPE_CHECKING:
+    from hcluster.flows.context import Context
     from hcluster.plan.timeline import Event
 
 FOLLOW_SECONDS = 2.0
@@ -25,7 +26,9 @@ def events(
     ctx: typer.Context,
     name: str = NAME,
     since: str = typer.Option("", metavar="AGE", help="Only what happened in the last 30m, 2h or 7d."),
-    limit: int = typer.Option(200, "--limit", "-n", min=1, max=500, help="How many notes of verbs to read at most."),
+    limit: int | None = typer.Option(
+        None, "--limit", "-n", min=1, max=500, help="Only so many events, the newest.", show_default=False
+    ),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on with what happens from now on, until Ctrl-C."),
 ) -> None:
     """Show what happened to a cluster.
@@ -40,14 +43,12 @@ def events(
       hcluster events flights --since 2h --output json
       hcluster events flights --follow
     """
-    from hcluster.flows import timeline
-
     state = state_of(ctx)
     if follow and state.output == "json":
         raise UsageError("--follow writes lines as things happen, no JSON", hint="leave out one of the two")
     with flow(ctx, "asking what happened") as context:
         begin = context.clock.now() - _age(since) if since else 0.0
-        found = timeline.events(context, name, since=begin, limit=limit)
+        found = _newest(context, name, begin, limit)
     if not follow:
         render.emit(state, found, table(found))
         return
@@ -64,7 +65,15 @@ def events(
                 time.sleep(FOLLOW_SECONDS)
             except KeyboardInterrupt:
                 return
-            found = timeline.events(context, name, since=begin, limit=limit)
+            found = _newest(context, name, begin, limit)
+
+
+def _newest(context: Context, name: str, begin: float, limit: int | None) -> list[Event]:
+    """What happened since ``begin``; of more than ``limit`` events the newest. As many notes are enough for that."""
+    from hcluster.flows import timeline
+
+    found = timeline.events(context, name, since=begin, limit=limit or timeline.LISTED)
+    return found[-limit:] if limit else found
 
 
 def _age(text: str) -> int:

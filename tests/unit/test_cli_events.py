@@ -54,6 +54,12 @@ def test_since_cuts_off_what_was_before(ready: Cli) -> None:
     assert "30m" in ready.err or "unit" in ready.err
 
 
+def test_a_limit_leaves_the_newest_events(ready: Cli) -> None:
+    every = ready.json("events", "flights")
+    assert ready.json("events", "flights", "--limit", "3") == every[-3:]
+    assert ready.json("events", "flights", "-n", "500") == every
+
+
 def test_following_tells_each_event_once_until_ctrl_c(ready: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     node = next(one["instance"] for one in ready.json("nodes", "flights") if one["group"] == "core")
     turns = iter(range(4))
