@@ -27,7 +27,13 @@ def events(
     name: str = NAME,
     since: str = typer.Option("", metavar="AGE", help="Only what happened in the last 30m, 2h or 7d."),
     limit: int | None = typer.Option(
-        None, "--limit", "-n", min=1, max=500, help="Only so many events, the newest.", show_default=False
+        None,
+        "--limit",
+        "-n",
+        min=1,
+        max=500,
+        help="Only so many events, the newest; with --follow, of those so far.",
+        show_default=False,
     ),
     follow: bool = typer.Option(False, "--follow", "-f", help="Go on with what happens from now on, until Ctrl-C."),
 ) -> None:
@@ -48,16 +54,15 @@ def events(
         raise UsageError("--follow writes lines as things happen, no JSON", hint="leave out one of the two")
     with flow(ctx, "asking what happened") as context:
         begin = context.clock.now() - _age(since) if since else 0.0
-        found = _newest(context, name, begin, limit)
+        found = _read(context, name, begin, None if follow else limit)
+    news = found[-limit:] if limit else found
     if not follow:
-        render.emit(state, found, table(found))
+        render.emit(state, news, table(news))
         return
     context = wire.context(state)
-    seen: set[tuple[object, ...]] = set()
+    seen = set(map(_identity, found))
     with quiet_pipe():
         while True:
-            news = [event for event in found if _identity(event) not in seen]
-            seen.update(map(_identity, news))
             for event in news:
                 print("  ".join(_row(event)).rstrip())
             sys.stdout.flush()
@@ -65,15 +70,15 @@ def events(
                 time.sleep(FOLLOW_SECONDS)
             except KeyboardInterrupt:
                 return
-            found = _newest(context, name, begin, limit)
+            news = [event for event in _read(context, name, begin) if _identity(event) not in seen]
+            seen.update(map(_identity, news))
 
 
-def _newest(context: Context, name: str, begin: float, limit: int | None) -> list[Event]:
-    """What happened since ``begin``; of more than ``limit`` events the newest. As many notes are enough for that."""
+def _read(context: Context, name: str, begin: float, limit: int | None = None) -> list[Event]:
+    """What happened since ``begin``. As many notes as events are wanted are enough for the newest of them."""
     from hcluster.flows import timeline
 
-    found = timeline.events(context, name, since=begin, limit=limit or timeline.LISTED)
-    return found[-limit:] if limit else found
+    return timeline.events(context, name, since=begin, limit=limit or timeline.LISTED)
 
 
 def _age(text: str) -> int:

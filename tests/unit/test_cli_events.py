@@ -79,6 +79,25 @@ def test_following_tells_each_event_once_until_ctrl_c(ready: Cli, monkeypatch: p
     assert ready("events", "flights", "--follow", "--output", "json") == 2
 
 
+def test_a_limit_is_for_what_happened_so_far_and_not_for_what_is_followed(
+    ready: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = [one["instance"]["id"] for one in ready.json("nodes", "flights") if one["group"] == "core"]
+    turns = iter(range(2))
+
+    def sleep(_seconds: float) -> None:
+        if next(turns):
+            raise KeyboardInterrupt
+        for core in cores:
+            ready.cloud.compute.end(core, "Server.SpotInstanceTermination: Spot instance termination")
+        ready.cloud.clock.sleep(5)
+
+    monkeypatch.setattr("hcluster.cli.events.time.sleep", sleep)
+    assert ready("events", "flights", "--follow", "--limit", "1") == 0
+    assert len(ready.out.splitlines()) == 1 + len(cores)
+    assert ready.out.count("lost") == len(cores) == 2
+
+
 def test_of_a_cluster_that_never_was_nothing_is_told(ready: Cli) -> None:
     assert ready("events", "nosuch") == 1
     assert "no-cluster" in ready.err
