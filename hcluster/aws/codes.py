@@ -244,10 +244,12 @@ def _refused(failure: aws.ClientError, what: str, whose: Whose) -> HclusterError
         "request": str(failure.response.get("ResponseMetadata", {}).get("RequestId", "")),
         "caller": whose.label,
     }
-    return kind(f"{what}: {message_of(failure)} ({code})", context=json.dumps(detail), hint=_cure(kind, whose))
+    return kind(f"{what}: {message_of(failure)} ({code})", context=json.dumps(detail), hint=_cure(kind, code, whose))
 
 
-def _cure(kind: type[HclusterError], whose: Whose) -> str:
+def _cure(kind: type[HclusterError], code: str, whose: Whose) -> str:
+    if code == "NoSuchBucket":
+        return "`hcluster platform up` makes the platform's bucket; is `bucket` of platform.yaml the right one?"
     if kind is CredentialsError:
         return whose.credentials_cure
     if kind is DeniedError:

@@ -112,6 +112,14 @@ def test_an_endpoint_that_does_not_answer_is_named() -> None:
     assert isinstance(translated(ConnectTimeoutError(endpoint_url="http://x")), UnreachableError)
 
 
+def test_a_bucket_that_is_not_there_is_told_with_what_makes_it() -> None:
+    error = translated(
+        ClientError({"Error": {"Code": "NoSuchBucket", "Message": "The specified bucket does not exist"}}, "GetObject")
+    )
+    assert isinstance(error, NotFoundError)
+    assert "hcluster platform up" in error.hint
+
+
 def test_an_answer_that_is_no_api_answer_is_a_cloud_error() -> None:
     error = translated(ResponseParserError("<html>"))
     assert type(error) is CloudError
