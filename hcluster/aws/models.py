@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,12 +14,19 @@ from typing import Any, BinaryIO
 import botocore
 from botocore.loaders import JSONFileLoader, Loader
 
+from hcluster.aws import trim
 from hcluster.aws.trim import OPERATIONS, trimmed
 
 _TYPE = "service-2"
 """The SDK's name for what describes a service's operations."""
 _LETTERS = 16
 """Of the part of a kept file's name that tells what it was made of."""
+_CUTTING = hashlib.sha256(Path(trim.__file__).read_bytes()).hexdigest()
+"""What is cut out, and how: that may change without the SDK's own files."""
+_KEPT = 2
+"""Of each service: two versions of hcluster, or of the SDK, may be used side by side."""
+_ABANDONED_SECONDS = 3600
+"""A file that was begun so long before another was done belongs to a process that was killed."""
 
 
 class _Files(JSONFileLoader):  # type: ignore[misc]
@@ -74,14 +82,22 @@ class ServiceModels(Loader):  # type: ignore[misc]
         places = [Path(folder) / service / version for folder in self.search_paths]
         files = sorted(file for place in places for file in place.glob(f"{_TYPE}*"))
         seen = [(str(file), (state := file.stat()).st_size, state.st_mtime_ns) for file in files]
-        told = json.dumps([botocore.__version__, seen, OPERATIONS[service]])
+        told = json.dumps([botocore.__version__, seen, OPERATIONS[service], _CUTTING])
         return hashlib.sha256(told.encode()).hexdigest()[:_LETTERS]
 
 
 def _read(kept: Path, service: str) -> Any:
-    """What was kept; None when there is nothing, or nothing that can be used."""
+    """What was kept; None when there is nothing, or nothing that can be used.
+
+    It says how requests are made and signed, so that what others can write counts for nothing: the folder may be one
+    that is shared.
+    """
     try:
-        found = json.loads(kept.read_bytes())
+        with kept.open("rb") as stream:
+            state = os.fstat(stream.fileno())
+            if state.st_uid not in (0, os.geteuid()) or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return None
+            found = json.load(stream)
         whole = found["metadata"] and found["shapes"] and set(found["operations"]) == set(OPERATIONS[service])
     except (OSError, ValueError, TypeError, KeyError):
         return None
@@ -89,13 +105,28 @@ def _read(kept: Path, service: str) -> Any:
 
 
 def _write(kept: Path, service: str, found: Any) -> None:
-    """In one step, as calls run side by side; what was cut out of earlier versions goes."""
+    """In one step, as calls run side by side, also from several machines; what was cut out long before goes."""
+    import tempfile
+
     with suppress(OSError):
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
-        fresh.write_text(json.dumps(found, separators=(",", ":")), encoding="utf-8")
-        fresh.replace(kept)
-        digest = "?" * _LETTERS
-        for old in kept.parent.glob(f"{service}-{digest}.json"):
-            if old != kept:
-                old.unlink(missing_ok=True)
+        begun = tempfile.NamedTemporaryFile(  # noqa: SIM115 - it is renamed, or removed below
+            "w", encoding="utf-8", prefix=f".{service}-", dir=kept.parent, delete=False
+        )
+        try:
+            with begun:
+                begun.write(json.dumps(found, separators=(",", ":")))
+            Path(begun.name).replace(kept)
+        finally:
+            Path(begun.name).unlink(missing_ok=True)
+        _tidy(kept, service)
+
+
+def _tidy(kept: Path, service: str) -> None:
+    """Remove what nobody reads any more."""
+    done = kept.stat().st_mtime
+    digest = "?" * _LETTERS
+    whole = sorted(kept.parent.glob(f"{service}-{digest}.json"), key=lambda path: (path == kept, path.stat().st_mtime))
+    begun = [one for one in kept.parent.glob(f".{service}-*") if done - one.stat().st_mtime > _ABANDONED_SECONDS]
+    for old in [*whole[:-_KEPT], *begun]:
+        old.unlink(missing_ok=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ast
+import errno
 import json
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 from botocore import xform_name
 
 import hcluster.aws
+from hcluster.aws import models
 from hcluster.aws.models import ServiceModels
 from hcluster.aws.trim import OPERATIONS, trimmed
 
@@ -113,16 +118,80 @@ def test_a_damaged_file_is_made_anew(damage: str, tmp_path: Path) -> None:
     assert json.loads(file.read_text()) == good
 
 
-def test_another_version_of_the_sdk_makes_its_own_and_removes_the_last(
+def test_other_versions_of_the_sdk_make_their_own_and_the_last_two_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Two may be used side by side: neither shall make its own anew each time, since the other has removed it."""
+    made: list[Path] = []
+    for at, version in enumerate(("9.9.7", "9.9.8", "9.9.9")):
+        monkeypatch.setattr(botocore, "__version__", version)
+        ServiceModels(tmp_path).load_service_model("s3", "service-2")
+        (tmp_path / "s3-notes.json").write_text("somebody else's")
+        (new,) = set(tmp_path.glob("s3-?*.json")) - {*made, tmp_path / "s3-notes.json"}
+        os.utime(new, (at, at))
+        made.append(new)
+    assert sorted(tmp_path.iterdir()) == sorted([*made[1:], tmp_path / "s3-notes.json"])
+
+
+def test_what_is_cut_out_in_another_way_is_not_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ServiceModels(tmp_path).load_service_model("s3", "service-2")
-    (first,) = tmp_path.iterdir()
-    (tmp_path / "s3-notes.json").write_text("somebody else's")
-    monkeypatch.setattr(botocore, "__version__", "9.9.9")
+    monkeypatch.setattr(models, "_CUTTING", "another")
     ServiceModels(tmp_path).load_service_model("s3", "service-2")
-    assert not first.exists()
-    assert len(list(tmp_path.iterdir())) == 2
+    assert kept(tmp_path) == ["s3", "s3"]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_what_others_may_write_is_not_believed(mode: int, tmp_path: Path) -> None:
+    good = ServiceModels(tmp_path).load_service_model("s3", "service-2")
+    (file,) = tmp_path.iterdir()
+    file.write_text(json.dumps({**good, "metadata": {"endpointPrefix": "elsewhere"}}))
+    file.chmod(mode)
+    assert ServiceModels(tmp_path).load_service_model("s3", "service-2") == good
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert json.loads(file.read_text()) == good
+
+
+def test_what_somebody_else_has_put_there_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    good = ServiceModels(tmp_path).load_service_model("s3", "service-2")
+    (file,) = tmp_path.iterdir()
+    file.write_text(json.dumps({**good, "metadata": {"endpointPrefix": "elsewhere"}}))
+    file.chmod(0o600)
+    owned = os.fstat
+
+    def others(handle: int) -> Any:
+        found = list(owned(handle))
+        found[stat.ST_UID] = os.geteuid() + 1
+        return os.stat_result(found)
+
+    monkeypatch.setattr(os, "fstat", others)
+    assert ServiceModels(tmp_path).load_service_model("s3", "service-2") == good
+
+
+def test_what_was_begun_and_not_finished_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed, busy = tmp_path / ".s3-killed", tmp_path / ".s3-busy"
+    killed.write_text("{")
+    os.utime(killed, (0, 0))
+    busy.write_text("{")
+    ServiceModels(tmp_path).load_service_model("s3", "service-2")
+    assert not killed.exists()
+    assert busy.exists()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    monkeypatch.setattr(models, "_CUTTING", "another")
+    before = sorted(tmp_path.iterdir())
+    assert ServiceModels(tmp_path).load_service_model("s3", "service-2")["shapes"]
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_processes_that_start_together_all_get_it_whole(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: ServiceModels(tmp_path).load_service_model("s3", "service-2"), range(4)))
+    assert all(one == found[0] for one in found)
+    (file,) = tmp_path.iterdir()
+    assert json.loads(file.read_text()) == found[0]
 
 
 def test_who_may_not_write_does_without(tmp_path: Path) -> None:
