@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -23,6 +24,8 @@ SILENT_SECONDS = 1.0
 COUNT_SECONDS = 5.0
 """How often a line tells that a count has changed, and nothing else."""
 _BAR = 20
+_TAKEN = re.compile(r"\d+(\.\d+)? s\b")
+"""What ends with its own seconds, more exact ones than ours."""
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _MARKS = {"ok": ("✓", "green"), "failed": ("✗", "red"), "stopped": ("-", "yellow")}
 
@@ -177,5 +180,6 @@ def _line(step: _Step, now: float) -> Text:
         line.append(f"  {'━' * filled}", style="cyan")
         line.append("━" * (_BAR - filled), style="bright_black")
         line.append(f" {progress.done}/{progress.total}")
-    line.append(f"  {(step.ended or now) - step.began:.0f}s", style="bright_black")
+    if not (step.ended and _TAKEN.match(progress.text)):
+        line.append(f"  {(step.ended or now) - step.began:.0f}s", style="bright_black")
     return line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -234,3 +235,24 @@ def test_a_terminal_keeps_one_line_a_step_with_its_end() -> None:
     assert "✓ bucket lake" in last
     assert "- 2 booted" in last, "what was under way when it broke off is neither done nor failed"
     assert "✗ [red]not markup[/red]" in last
+
+
+def test_what_the_context_only_says_again_is_told_once() -> None:
+    error = HclusterError("no column carier", context="select carier\nwhile compiling: no column carier", hint="look")
+    assert failures.text(error).splitlines() == [
+        f"error: no column carier [{error.reference}]",
+        "  select carier",
+        "hint: look",
+    ]
+
+
+def test_a_step_that_told_its_own_seconds_is_not_told_others() -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    with display.live(console) as report:
+        report(Progress("sql", "0.3 s \u00b7 2 tasks", 100, 100, "ok"))
+        report(Progress("bake", "baked", state="ok"))
+    assert isinstance(console.file, io.StringIO)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    assert re.search(r"0\.3 s \u00b7 2 tasks *$", shown, re.MULTILINE)
+    assert re.search(r"baked  \d+s *$", shown, re.MULTILINE)
+    assert not re.search(r"tasks +\d+s", shown)
