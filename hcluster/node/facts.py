@@ -13,12 +13,16 @@ from pathlib import Path
 
 NAMES = frozenset({"hcluster_role", "os.architecture"})
 """What needs no Facter."""
+LAYER = Path("/etc/hcluster/node.yaml")
+"""What puppet/hiera.yaml reads beside the release: with the settings of a spec, whose values may name facts, too."""
 _CODE = ("*.pp", "*.epp")
 _RUBY = ("lib/**/*.rb", "**/*.erb", "facts.d/*")
 """Within a module: functions, types, facts and templates that could ask for anything."""
 _FACTS = re.compile(r"""\$(?:\{\s*)?(?:::)?(?:facts|trusted|server_facts)\b((?:\[\s*['"]\w+['"]\s*\])*)(?=(\W?))""")
 _SUBSCRIPT = re.compile(r"\w+")
-_ASKED_BY_NAME = re.compile(r"\b(?:getvar|fact)\s*\(")
+_DATA = ("*.yaml", "*.yml", "*.json")
+# ERB has facts as variables, Hiera's mapped paths name one without braces.
+_ASKED_OTHERWISE = re.compile(r"\b(?:(?:getvar|fact|inline_template)\s*\(|mapped_paths\b)")
 _INTERPOLATED = re.compile(r"%\{\s*([^}]*?)\s*\}")
 _LOOKUP = re.compile(r"(?:lookup|alias|literal)\(.*\)")
 # Debian's names of the processors.
@@ -30,7 +34,7 @@ def in_code(text: str) -> Iterable[str]:
     for found in _FACTS.finditer(text):
         # Of what is looked up in another way, or by a name that is computed, anything may be meant.
         yield "" if found[2] in ("[", ".") else ".".join(_SUBSCRIPT.findall(found[1]))
-    if _ASKED_BY_NAME.search(text):
+    if _ASKED_OTHERWISE.search(text):
         yield ""
 
 
@@ -39,15 +43,18 @@ def in_data(text: str) -> Iterable[str]:
     for found in _INTERPOLATED.finditer(text):
         if not _LOOKUP.fullmatch(found[1]):
             yield found[1].removeprefix("::").removeprefix("facts.") if "facts." in found[1] else ""
+    if _ASKED_OTHERWISE.search(text):
+        yield ""
 
 
 def enough(release: Path) -> bool:
-    """Whether a release uses no other facts than ``NAMES``."""
+    """Whether a release, and what is read beside it, uses no other facts than ``NAMES``."""
     modules = [path for folder in ("modules", "site-modules") for path in (release / folder).glob("*")]
     if any(True for module in modules for pattern in _RUBY for _ in module.glob(pattern)):
         return False
     code = [path.read_text(errors="replace") for pattern in _CODE for path in release.rglob(pattern)]
-    data = [path.read_text(errors="replace") for path in release.rglob("*.yaml")]
+    layers = [path for pattern in _DATA for path in release.rglob(pattern)] + [LAYER] * LAYER.exists()
+    data = [path.read_text(errors="replace") for path in layers]
     used = {name for text in code for name in in_code(text)} | {name for text in data for name in in_data(text)}
     return used <= NAMES
 

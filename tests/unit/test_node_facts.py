@@ -32,6 +32,7 @@ def test_our_own_release_needs_no_facter() -> None:
         ("$facts", [""]),
         ("getvar('facts.os')", [""]),
         ("$trusted['certname']", ["certname"]),
+        ("inline_template('<%= @kernel %>')", [""]),
         ("# facts are not asked\n$artefacts = 1", []),
     ],
 )
@@ -45,6 +46,7 @@ def test_facts_that_code_uses(code: str, used: list[str]) -> None:
         ("a: \"%{facts.os.architecture} %{lookup('b')} %{ alias('c') }\"", ["os.architecture"]),
         ("a: '%{::facts.networking.ip}'", ["networking.ip"]),
         ("a: '%{hostname}'", [""]),
+        ("mapped_paths: [facts.mountpoints, one, 'a/%{one}.yaml']", ["", ""]),
     ],
 )
 def test_facts_that_data_uses(data: str, used: list[str]) -> None:
@@ -60,6 +62,7 @@ def test_facts_that_data_uses(data: str, used: list[str]) -> None:
         ("modules/other/lib/facter/mine.rb", "Facter.add(:mine)"),
         ("modules/other/facts.d/mine.txt", "mine=1"),
         ("data/other.yaml", "a: '%{facts.kernel}'"),
+        ("data/other.json", """{"a": "%{facts.kernel}"}"""),
     ],
 )
 def test_a_release_that_may_use_another_fact_gets_all(tmp_path: Path, path: str, text: str) -> None:
@@ -68,6 +71,18 @@ def test_a_release_that_may_use_another_fact_gets_all(tmp_path: Path, path: str,
     more.parent.mkdir(parents=True, exist_ok=True)
     more.write_text(text)
     assert not facts.enough(tmp_path / "release")
+
+
+def test_a_spec_whose_settings_name_another_fact_gets_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come in the layer that the bootstrap writes, and Hiera reads them as it reads the release's own data."""
+    layer = tmp_path / "node.yaml"
+    monkeypatch.setattr(facts, "LAYER", layer)
+    site = {"yarn-site": {"a": "%{lookup('hcluster::master_host')}:1", "b": "100%"}}
+    layer.write_text(json.dumps({"hcluster::site": site}))
+    assert facts.enough(PUPPET)
+    site["yarn-site"]["b"] = "%{facts.networking.mac}"
+    layer.write_text(json.dumps({"hcluster::site": site}))
+    assert not facts.enough(PUPPET)
 
 
 def test_the_processor_has_debians_name() -> None:

@@ -144,6 +144,18 @@ def test_a_new_resource_manager_gets_an_authority_of_its_own_and_keeps_it(tmp_pa
     assert "sha512WithRSAEncryption" in told
 
 
+def test_without_an_authority_the_resource_manager_starts_and_makes_its_own(tmp_path: Path) -> None:
+    script = as_anybody("hadoop/files/resourcemanager-authority.sh", tmp_path)
+    openssl = tmp_path / "openssl"
+    openssl.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+    openssl.chmod(0o755)
+    folder = tmp_path / "store/FSRMStateRoot/ProxyCARoot"
+    (folder / ".fresh-killed").mkdir(parents=True)
+    done = run(str(script), str(tmp_path / "store"), path=tmp_path)
+    assert (done.returncode, "not today" in done.stderr) == (0, True)
+    assert not list(folder.iterdir())
+
+
 def test_a_daemon_starts_once_the_name_node_takes_files(tmp_path: Path) -> None:
     answers = tmp_path / "answers"
     answers.write_text('no\n"FSState" : "safeMode"\n"FSState" : "Operational"\n"FSState" : "Operational"\n')

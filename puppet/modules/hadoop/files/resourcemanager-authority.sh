@@ -3,7 +3,8 @@
 # resourcemanager-authority STORE: the certificate authority of a new ResourceManager, in its store of states.
 #
 # It makes one when its store has none, in Java, which takes many seconds of a small machine, before it takes in a node.
-# OpenSSL makes the same (RSA of 2048 bits, for no further authority) in a tenth of one. What it cannot use it replaces.
+# OpenSSL makes the same (RSA of 2048 bits, for no further authority) in a tenth of one. What it cannot use it replaces,
+# and what is not there it makes: without OpenSSL the start is slow, no failure.
 set -eu
 umask 077
 
@@ -13,6 +14,7 @@ folder=$1/FSRMStateRoot/ProxyCARoot
 for part in "$1" "$1/FSRMStateRoot" "$folder"; do
   [ -d "$part" ] || install -d -o yarn -g hadoop -m 0755 "$part"
 done
+rm -rf "$folder"/.fresh-*
 fresh=$(mktemp -d "$folder/.fresh-XXXXXX")
 trap 'rm -rf "$fresh"' EXIT
 cat >"$fresh/request" <<CONF
@@ -25,9 +27,12 @@ OU = YARN-$(cat /proc/sys/kernel/random/uuid)
 [authority]
 basicConstraints = critical, CA:TRUE, pathlen:0
 CONF
-openssl req -x509 -sha512 -newkey rsa:2048 -noenc -days 4000 -config "$fresh/request" \
-  -keyout "$fresh/key" -outform DER -out "$fresh/caCert" 2>/dev/null
-openssl pkcs8 -topk8 -nocrypt -in "$fresh/key" -outform DER -out "$fresh/caPrivateKey"
+if ! { openssl req -x509 -sha512 -newkey rsa:2048 -noenc -days 4000 -config "$fresh/request" \
+  -keyout "$fresh/key" -outform DER -out "$fresh/caCert" 2>"$fresh/said" &&
+  openssl pkcs8 -topk8 -nocrypt -in "$fresh/key" -outform DER -out "$fresh/caPrivateKey"; }; then
+  echo "OpenSSL makes no authority: $(cat "$fresh/said")" >&2
+  exit 0
+fi
 chown yarn:hadoop "$fresh/caCert" "$fresh/caPrivateKey"
 mv "$fresh/caCert" "$folder/caCert"
 mv "$fresh/caPrivateKey" "$folder/caPrivateKey"
