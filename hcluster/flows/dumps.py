@@ -43,13 +43,13 @@ def look_at_dumps(ctx: Context) -> Finding:
     last = last_dump(ctx.store)
     old = age(last, ctx.clock.now()) if last else None
     if old is not None and old <= OLDEST:
-        return Finding(CHECK, ok=True, message=f"the last one of the metastore is {old} old")
+        return Finding(CHECK, ok=True, message=f"the last one is {old} old")
     if last is None and _young(ctx):
         return Finding(CHECK, ok=True, message="none yet: the platform's node is new, and makes one every hour")
     return Finding(
         CHECK,
         ok=True,
-        message=f"the last one of the metastore is {old} old" if old else "the metastore was never dumped",
+        message=f"the last one is {old} old" if old else "the metastore was never dumped",
         cure="`hcluster exec platform -- sudo hcluster-node dump`; why none came by itself: "
         "`hcluster logs platform platform --unit hcluster-dump`",
         warning=True,
