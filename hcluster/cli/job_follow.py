@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from hcluster.cli.pipes import reader_gone
 from hcluster.cli.render import clean
 from hcluster.errors import NotFoundError
-from hcluster.executors.application import Application, full_id
+from hcluster.executors.application import full_id
 
 if TYPE_CHECKING:
     from hcluster.executors.applications import ResourceManager
     from hcluster.executors.container_logs import LogFile, Logs
+    from hcluster.executors.log_following import Following
     from hcluster.ports import Clock
 
 
@@ -47,7 +48,7 @@ def follow(
         _write(following.news(application.id if application else full_id(given), tail=tail, gone=reader_gone))
     except KeyboardInterrupt:
         return
-    _tell_end(following.last)
+    _tell_end(following)
 
 
 def _write(news: Iterator[tuple[LogFile, Iterator[bytes]]]) -> None:
@@ -69,6 +70,10 @@ def _write(news: Iterator[tuple[LogFile, Iterator[bytes]]]) -> None:
     out.flush()
 
 
-def _tell_end(last: Application | None) -> None:
-    if last is not None and not last.live:
-        print(f"{last.id}: {last.state}", file=sys.stderr, flush=True)
+def _tell_end(following: Following) -> None:
+    if following.lacks:
+        print(f"what its containers wrote last is not told: {following.lacks}", file=sys.stderr, flush=True)
+    last = following.last
+    if last is not None and (following.forgotten or not last.live):
+        state = "the ResourceManager does not know it any more" if following.forgotten else last.state
+        print(f"{last.id}: {state}", file=sys.stderr, flush=True)

@@ -18,6 +18,10 @@ POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 60.0
 """So long a ResourceManager may not answer: one that is restarted goes on with its applications."""
 SLACK_BYTES = 64 << 10
+MOST_HELD = 16 << 20
+"""Of what is new of a file, how much is held in memory; more is read piece by piece, from the file's begin."""
+_TRIES = 5
+"""How often a file may outgrow what was asked for before the other files have their turn."""
 
 
 def never() -> bool:
@@ -40,6 +44,10 @@ class Following:
         self._over: set[str] = set()
         self.last: Application | None = None
         """The application as it was seen last."""
+        self.forgotten = False
+        """Whether the ResourceManager knows it no more: one that was restarted without its state, or long after."""
+        self.lacks = ""
+        """Why what was written last could not be told."""
 
     def news(
         self, application: str, *, tail: int = 0, gone: Callable[[], bool] = never
@@ -69,6 +77,7 @@ class Following:
             try:
                 self.last = self._manager.application(application)
             except NotFoundError:
+                self.forgotten = True
                 return False
             except (UnreachableError, DeadlineError):
                 if self._clock.now() >= ends:
@@ -120,21 +129,29 @@ class Following:
 
     def _grown(self, log: LogFile, told: int) -> Iterator[bytes]:
         asked = log.bytes - told + SLACK_BYTES
-        length, text = self._logs.end(log, asked)
-        while length - len(text) > told:
-            asked = length - told + SLACK_BYTES
+        for _ in range(_TRIES):
+            if asked > MOST_HELD:
+                yield from self._counted(log, _after(self._logs.read(log), told))
+                return
             length, text = self._logs.end(log, asked)
-        self._told[log.container, log.file] = length
-        yield text[told - (length - len(text)) :]
+            if length - len(text) <= told:
+                self._told[log.container, log.file] = length
+                yield text[told - (length - len(text)) :]
+                return
+            asked = length - told + SLACK_BYTES
 
     def _rest(self, application: str, tail: int) -> Iterator[tuple[LogFile, Iterator[bytes]]]:
         """What was collected and not told; of an application that was over from the beginning, that is everything."""
         try:
-            files = self._logs.files(self.last) if self.last else self._logs.collected(application)
-        except NotFoundError:
+            known = None if self.forgotten else self.last
+            files = self._logs.files(known) if known else self._logs.collected(application)
+        except NotFoundError as cause:
             if not self._told:
                 raise
+            self.lacks = cause.hint
             return
+        if not files:
+            self.lacks = "nothing was collected of it"
         for log in files:
             told = self._told.get((log.container, log.file), 0)
             if log.bytes > told and self._chosen(log):

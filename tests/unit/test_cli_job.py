@@ -324,6 +324,71 @@ def test_following_what_has_ended_is_reading_it_and_json_cannot_be_followed(
     assert app.run(["job", "logs", "flights", "2", "--follow", "--output", "json"]) == 2
 
 
+def test_one_that_the_resourcemanager_forgets_is_told_to_its_end_and_what_is_missing_is_said(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    def forgets(one: App) -> None:
+        writes(AM, syslog=b"its end\n")(one)
+        one.forgotten = True
+
+    yarn.apps.append(App(5, logs={AM: {"syslog": b"a\n"}}, script=[lambda _: None, lambda _: None, forgets]))
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    written = capfdbinary.readouterr()
+    assert written.out.splitlines()[1:] == [b"a", b"its end"]
+    assert written.err.decode() == f"{app_id(5)}: the ResourceManager does not know it any more\n"
+
+    def uncollected(one: App) -> None:
+        ends(one)
+        one.collects = 1000
+
+    yarn.apps[-1] = App(5, logs={AM: {"syslog": b"a\n"}}, script=[lambda _: None, lambda _: None, uncollected])
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    err = capfdbinary.readouterr().err.decode()
+    assert "what its containers wrote last is not told: they are still being collected" in err
+    assert f"{app_id(5)}: succeeded" in err
+
+
+def test_a_file_that_outgrows_every_question_lets_others_have_their_turn_and_is_told_once(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is asked for, more has been written when the answer is made."""
+    monkeypatch.setattr(log_following, "SLACK_BYTES", 1)
+    files, asked = {"syslog": b"a"}, list[str]()
+    served = yarn.answer
+
+    def growing(method: str, path: str, body: bytes) -> object:
+        if "containerlogs" in path and "size" in path and len(asked) < 50:
+            asked.append(path)
+            files["syslog"] += b"c" * 10 * len(asked)
+        return served(method, path, body)
+
+    monkeypatch.setattr(yarn, "answer", growing)
+    script = [
+        lambda _: None,
+        lambda _: None,
+        writes(AM, syslog=b"b"),
+        writes(MAP, stdout=b"other\n"),
+        *[lambda _: None] * 20,
+    ]
+    yarn.apps.append(App(5, logs={AM: files}, script=[*script, ends]))
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    out = capfdbinary.readouterr().out
+    told = b"".join(line for line in out.splitlines() if line != b"other" and not line.startswith(b"==>"))
+    assert told == files["syslog"]
+    assert b"other\n" in out
+
+
+def test_much_that_is_new_is_not_held_in_memory_and_is_told_once(
+    yarn: YarnServer, capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_following, "MOST_HELD", log_following.SLACK_BYTES + 1000)
+    large = b"".join(b"%d\n" % number for number in range(10_000))
+    script = [lambda _: None, lambda _: None, writes(AM, syslog=large), writes(AM, syslog=b"b\n"), ends]
+    yarn.apps.append(App(5, logs={AM: {"syslog": b"a\n"}}, script=script))
+    assert app.run(["job", "logs", "flights", "5", "--follow"]) == 0
+    assert capfdbinary.readouterr().out.partition(b"\n")[2] == b"a\n" + large + b"b\n"
+
+
 def test_ctrl_c_and_a_reader_that_has_seen_enough_end_the_following_well(
     yarn: YarnServer, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
