@@ -40,7 +40,7 @@ demo: install ## From nothing to Hive queries on two real clusters, in one comma
 
 test: install ## Everything: static checks, fast tests, then real nodes
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -m cluster --numprocesses 2 --dist loadgroup --no-loadscope-reorder tests/cluster
+	@$(BIN)/pytest -m cluster tests/cluster
 
 check: install ## Static checks and fast tests only
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -2,9 +2,6 @@
 
 ``HCLUSTER_TEST_CLOUD`` names the cloud (``test``); it is started when it does not run, and stopped at the end unless it
 ran before. ``HCLUSTER_STATE`` is where it is kept.
-
-With two workers (``--numprocesses 2 --dist loadgroup``) what needs no image of ours runs beside what does, on a second
-cloud, which is removed at the end.
 """
 
 from __future__ import annotations
@@ -32,8 +29,7 @@ from tests.unit.cli_output import demand
 ROOT = Path(__file__).resolve().parent.parent.parent
 HCLUSTER = Path(sys.executable).parent / "hcluster"
 STATE = Path(os.environ.get("HCLUSTER_STATE", ROOT / ".state")).resolve()
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
-CLOUD = os.environ.get("HCLUSTER_TEST_CLOUD", "test") + (f"-{WORKER}" if WORKER != "gw0" else "")
+CLOUD = os.environ.get("HCLUSTER_TEST_CLOUD", "test")
 BUCKET = "hcluster-test"
 TEAMS = ("analytics", "science")
 SMALL = {"core": {"types": ["m5.large"], "market": "spot", "count": 1}}
@@ -48,15 +44,10 @@ INVENTORY = {
 }
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    ours = [item for item in items if Path(item.fspath).parent == Path(__file__).parent]
-    # By file, since a module's tests share its nodes. The first group's worker is the first one.
-    baked = {item.path for item in ours if {"image", "platform"} & set(getattr(item, "fixturenames", ()))}
-    for item in ours:
-        item.add_marker(pytest.mark.cluster)
-        item.add_marker(pytest.mark.xdist_group("baked" if item.path in baked else "bare"))
-    if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: item.path not in baked)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(item.fspath).parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.cluster)
 
 
 FAILED = pytest.StashKey[bool]()
@@ -254,8 +245,7 @@ def cloud() -> Iterator[Cloud]:
     subprocess.run([HCLUSTER, "local", "start", "--name", CLOUD], env=plain, check=True, timeout=600)
     yield Cloud(CLOUD, folder)
     if not ran_before:
-        end = ["stop"] if WORKER == "gw0" else ["reset", "--yes"]
-        subprocess.run([HCLUSTER, "local", *end, "--name", CLOUD], env=plain, check=True, timeout=180)
+        subprocess.run([HCLUSTER, "local", "stop", "--name", CLOUD], env=plain, check=True, timeout=180)
 
 
 def platform_text(cloud: Cloud, name: str = "test", bucket: str = BUCKET) -> str:
