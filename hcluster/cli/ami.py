@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.config import state_folder
 from hcluster.cli.failures import interruptible
 from hcluster.cli.flow import flow, state_of
-from hcluster.cli.progress import reporter
+from hcluster.cli.output import render
+from hcluster.cli.output.progress import reporter
 from hcluster.model.names import TAG_ROLE
 
 if TYPE_CHECKING:
-    from hcluster.cli.shapes import ListedImage
+    from hcluster.cli.output.shapes import ListedImage
     from hcluster.flows.context import Context
     from hcluster.images.bake import Baked, Bakery
     from hcluster.images.sources import Sources

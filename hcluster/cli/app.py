@@ -47,8 +47,8 @@ ENTRIES = {
     "show": Entry("hcluster.cli.clusters", "show", "Show one cluster and its nodes.", _CLUSTERS),
     "nodes": Entry("hcluster.cli.clusters", "nodes", "List the nodes of a cluster.", _CLUSTERS),
     "events": Entry("hcluster.cli.events", "events", "Show what happened to a cluster.", _CLUSTERS),
-    "sql": Entry("hcluster.cli.sql", "sql", "Run SQL on a cluster's Hive.", _WORK),
-    "job": Entry("hcluster.cli.job", "app", "Run YARN jobs, list and kill them, read their logs.", _WORK),
+    "sql": Entry("hcluster.cli.sql.command", "sql", "Run SQL on a cluster's Hive.", _WORK),
+    "job": Entry("hcluster.cli.job.command", "app", "Run YARN jobs, list and kill them, read their logs.", _WORK),
     "data": Entry("hcluster.cli.data", "app", "Put files into the platform's bucket, read and list them.", _WORK),
     "exec": Entry("hcluster.cli.reach", "exec_on_nodes", "Run a command on nodes.", _REACH),
     "cp": Entry("hcluster.cli.copy", "cp", "Copy files to nodes, or from them.", _REACH),
@@ -66,7 +66,7 @@ ENTRIES = {
     "policies": Entry(
         "hcluster.cli.policies", "policies", "Print the IAM policies that callers of hcluster need.", _SETUP
     ),
-    "spec": Entry("hcluster.cli.spec", "app", "Write and check specs, and print their schemas.", _SETUP),
+    "spec": Entry("hcluster.cli.spec.command", "app", "Write and check specs, and print their schemas.", _SETUP),
     "completion": Entry(
         "hcluster.cli.completion",
         "completion",
@@ -80,7 +80,7 @@ ENTRIES = {
         _SETUP,
     ),
     "local": Entry(
-        "hcluster.cli.local",
+        "hcluster.cli.local.command",
         "app",
         "A cloud on this machine: real nodes behind the same API as AWS's (needs root).",
         _SETUP,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import confirm, flow, moment, state_of
+from hcluster.cli.output import render
 from hcluster.errors import HclusterError, NotFoundError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def up(
         else:
             view = bring_up(context, spec, again=again, timeout=timeout, replace=replace, drain=drain, wait=not no_wait)
     if plan:
-        from hcluster.cli.forecasts import forecast_text
+        from hcluster.cli.output.forecasts import forecast_text
 
         render.emit(state_of(ctx), found, forecast_text(found, again))
     else:
@@ -130,7 +130,7 @@ def down(
     from hcluster.flows import forecast
 
     if plan:
-        from hcluster.cli.forecasts import forecast_text
+        from hcluster.cli.output.forecasts import forecast_text
 
         with flow(ctx) as context:
             found = forecast.forecast_down(context, name)
@@ -154,7 +154,7 @@ def down(
 def _surely(ctx: typer.Context, name: str, *, yes: bool) -> str:
     """The whole name of the cluster to end, once somebody who was told what is lost has agreed."""
     from hcluster.cli.naming import full_name
-    from hcluster.cli.questions import end_cluster
+    from hcluster.cli.output.questions import end_cluster
     from hcluster.flows import listing
 
     found = name
@@ -209,7 +209,7 @@ def show(
     from hcluster.flows import listing
 
     if timings:
-        from hcluster.cli.timings import timings_text
+        from hcluster.cli.output.timings import timings_text
         from hcluster.flows import timings as flows_timings
 
         with flow(ctx, "reading what the nodes noted") as context:

@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.complete import PROGRAM, VARIABLE
 from hcluster.cli.flow import state_of
+from hcluster.cli.output import render
 
 _ZSH = r"""#compdef @PROGRAM@
 

@@ -54,7 +54,7 @@ def resolve(
 
 def config_folder(environment: Mapping[str, str], home: Path | None = None) -> Path:
     """Where config.yaml and, for want of a nearer one, platform.yaml are."""
-    base = environment.get("XDG_CONFIG_HOME") or (home or Path.home()) / ".config"
+    base = environment.get("XDG_CONFIG_HOME") or (home or _home()) / ".config"
     return Path(base) / "hcluster"
 
 
@@ -63,7 +63,22 @@ def state_folder(environment: Mapping[str, str] | None = None) -> Path:
     environment = os.environ if environment is None else environment
     if named := environment.get("HCLUSTER_STATE"):
         return Path(named)
-    return Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "hcluster"
+    return Path(environment.get("XDG_STATE_HOME") or _home() / ".local" / "state") / "hcluster"
+
+
+def _home() -> Path:
+    """One's home folder.
+
+    Raises:
+        UsageError: there is none, as in a container that runs as an account without a name.
+    """
+    try:
+        return Path.home()
+    except RuntimeError as cause:
+        raise UsageError(
+            "there is no home folder to read settings from or to keep anything in",
+            hint="set HOME, or both XDG_CONFIG_HOME and HCLUSTER_STATE",
+        ) from cause
 
 
 def _platform(given: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:

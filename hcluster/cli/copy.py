@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
-from hcluster.cli import naming, render
+from hcluster.cli import naming
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import render
 from hcluster.cli.reach import GROUPS, NODES
 from hcluster.errors import NotFoundError, UsageError
 from hcluster.plan.words import amount

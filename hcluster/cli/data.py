@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from hcluster.cli.pipes import quiet_pipe
+from hcluster.cli.output.pipes import quiet_pipe
 
 T = TypeVar("T")
 app = typer.Typer(help="Put files into the platform's bucket, read and list them.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def put(
       hcluster data put june.orc s3a://BUCKET/data/june.orc
     """
     from hcluster.cli import wire
-    from hcluster.cli.progress import reporter
+    from hcluster.cli.output.progress import reporter
     from hcluster.flows import data
 
     with reporter() as report:
@@ -93,7 +93,7 @@ def counted(
 ) -> Iterator[Iterator[T]]:
     """``found``, while standard error tells how much has come; on a terminal that shows the result itself, only while
     the first of it is waited for: more would be drawn over it."""
-    from hcluster.cli.progress import Counter, reporter
+    from hcluster.cli.output.progress import Counter, reporter
 
     if sys.stdout.isatty():
         with reporter(asking=what):

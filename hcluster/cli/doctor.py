@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import render
 
 
 def doctor(

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hcluster.cli import render, wire
+from hcluster.cli import wire
 from hcluster.cli.clusters import NAME
 from hcluster.cli.flow import flow, state_of
-from hcluster.cli.pipes import quiet_pipe
+from hcluster.cli.output import render
+from hcluster.cli.output.pipes import quiet_pipe
 from hcluster.errors import UsageError
 
 if TYPE_CHECKING:

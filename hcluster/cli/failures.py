@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hcluster.cli.config import state_folder
-from hcluster.cli.render import clean, colours
+from hcluster.cli.output.render import clean, colours
 from hcluster.errors import HclusterError, RemoteCommandError, UsageError
 
 INTERRUPTED = 130

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from hcluster.cli.config import CliState
-from hcluster.cli.progress import reporter
-from hcluster.cli.render import clean
+from hcluster.cli.output.progress import reporter
+from hcluster.cli.output.render import clean
 from hcluster.errors import UsageError
 
 if TYPE_CHECKING:

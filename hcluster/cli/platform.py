@@ -7,9 +7,9 @@ from typing import Any
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.failures import interruptible
 from hcluster.cli.flow import confirm, flow, state_of
+from hcluster.cli.output import render
 
 app = typer.Typer(help="What all clusters share: bucket, network, roles, metastore.", no_args_is_help=True)
 
@@ -104,7 +104,7 @@ def down(
       hcluster platform down
       hcluster platform down --delete-data --yes
     """
-    from hcluster.cli.questions import end_platform
+    from hcluster.cli.output.questions import end_platform
     from hcluster.errors import NotFoundError
     from hcluster.flows import platform as flows_platform
 

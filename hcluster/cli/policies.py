@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.config import platform_file
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import render
 from hcluster.errors import UsageError
 
 

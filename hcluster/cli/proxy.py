@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.clusters import NAME
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import render
 from hcluster.errors import HclusterError, NotFoundError, UnreachableError, UsageError
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import render
 from hcluster.model.names import TAG_PLATFORM
 
 app = typer.Typer(help="Publish the Puppet release that configures nodes.", no_args_is_help=True)

@@ -122,8 +122,8 @@ def spec_page(kind: Kind, title: str, example: str) -> str:
 
 def output_page() -> str:
     """What each command prints as JSON, and each type in it once."""
-    from hcluster.cli.schemas import schema_of
-    from hcluster.cli.shapes import ERROR, Silent, shapes
+    from hcluster.cli.output.schemas import schema_of
+    from hcluster.cli.output.shapes import ERROR, Silent, shapes
 
     types: dict[str, Any] = {}
     rows = []

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import typer
 
-from hcluster.cli import forecasts, render
 from hcluster.cli.clusters import NAME, NO_WAIT, PLAN, TIMEOUT, bring_up, tell_cluster
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import forecasts, render
 from hcluster.errors import UsageError
 from hcluster.model.events import Progress
 

@@ -9,8 +9,8 @@ from typing import get_args
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.flow import state_of
+from hcluster.cli.output import render
 
 SHOWN = {"hadoop.version": "hadoop", "hive.version": "hive", "tez.version": "tez"}
 """Of the pinned distribution, by their names in ami/hadoop/pom.xml."""
@@ -51,7 +51,7 @@ def distribution() -> dict[str, str] | None:
 
 def schemas() -> dict[str, str]:
     """What tells one version of a schema from the next: the beginning of its digest."""
-    from hcluster.cli.spec import output_schema
+    from hcluster.cli.spec.command import output_schema
     from hcluster.spec.load import Kind, schema
 
     documents = {**{kind: schema(kind) for kind in get_args(Kind)}, "output": output_schema("")}

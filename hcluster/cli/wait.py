@@ -6,9 +6,9 @@ from enum import StrEnum
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.clusters import NAME, tell_cluster
 from hcluster.cli.flow import flow, state_of
+from hcluster.cli.output import render
 
 
 class For(StrEnum):

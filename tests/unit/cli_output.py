@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 
 from hcluster.cli.app import ENTRIES
-from hcluster.cli.schemas import schema_of, strict
-from hcluster.cli.shapes import Silent, shapes
+from hcluster.cli.output.schemas import schema_of, strict
+from hcluster.cli.output.shapes import Silent, shapes
 
 
 def command_of(words: Sequence[str]) -> str:
@@ -42,6 +42,6 @@ def demand_error(printed: str) -> Any:
 @cache
 def _validator(command: str) -> Any:
     shape = shapes().get(command)
-    assert shape is not None, f"`{command}` prints JSON, and cli/shapes.py does not say of which form"
-    assert not isinstance(shape, Silent), f"`{command}` prints JSON, but cli/shapes.py says that it prints none"
+    assert shape is not None, f"`{command}` prints JSON, and cli/output/shapes.py does not say of which form"
+    assert not isinstance(shape, Silent), f"`{command}` prints JSON, but cli/output/shapes.py says that it prints none"
     return jsonschema.Draft202012Validator(strict(schema_of(shape)))

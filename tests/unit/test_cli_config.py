@@ -30,6 +30,22 @@ def test_the_option_wins_over_environment_folder_and_home(home: Path) -> None:
     assert resolve(Path("given.yaml"), "table", environment, home=home).platform_file == Path("given.yaml")
 
 
+def test_who_has_no_home_is_told_what_to_set_and_needs_none_then(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "HCLUSTER_STATE"):
+        monkeypatch.delenv(variable, raising=False)
+    assert app.run(["list"]) == 2
+    assert "hint: set HOME, or both XDG_CONFIG_HOME and HCLUSTER_STATE" in capsys.readouterr().err
+    there = {"XDG_CONFIG_HOME": str(home), "HCLUSTER_STATE": str(home / "state")}
+    assert resolve(Path("given.yaml"), "table", there).platform_file == Path("given.yaml")
+    assert state_folder(there) == home / "state"
+
+
 def test_no_platform_file_is_wrong_usage_with_a_cure(home: Path) -> None:
     with pytest.raises(UsageError) as caught:
         platform_file(resolve(None, "table", {}, home=home))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hcluster.cli import app, progress, wire
-from hcluster.cli.progress import Counter
+from hcluster.cli import app, wire
+from hcluster.cli.output import progress
+from hcluster.cli.output.progress import Counter
 from hcluster.flows import data
 from hcluster.model.events import Progress
 from tests.unit.cli_world import Cli
@@ -60,7 +61,7 @@ def test_a_reader_that_has_seen_enough_ends_a_listing_well(monkeypatch: pytest.M
         raise BrokenPipeError
 
     monkeypatch.setattr(data, "listing", broken)
-    monkeypatch.setattr("hcluster.cli.pipes.drop_output", lambda: None)
+    monkeypatch.setattr("hcluster.cli.output.pipes.drop_output", lambda: None)
     assert app.run(["data", "list", "data/"]) == 0
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from hcluster.cli import app, fault_rules
+from hcluster.cli import app
+from hcluster.cli.local import fault_rules
 from hcluster.errors import UsageError
 from hcluster.localcloud.channel import Channel, path_of
 from hcluster.localcloud.settings import CloudSettings, derive

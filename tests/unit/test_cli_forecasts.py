@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hcluster.cli.forecasts import dollars, expected_text, forecast_text, price_line
+from hcluster.cli.output.forecasts import dollars, expected_text, forecast_text, price_line
 from hcluster.model.actions import Action
 from hcluster.model.forecast import Amount, Cost, Expected, Forecast, GroupCost
 

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hcluster.cli import app, job_follow, wire
+from hcluster.cli import app, wire
+from hcluster.cli.job import follow as job_follow
 from hcluster.errors import HclusterError, UnreachableError
 from hcluster.executors import log_following
 from hcluster.executors.application import Application, application_of, meant, state_of

@@ -16,7 +16,7 @@ import pytest
 from hcluster.cli import app
 from hcluster.cli.app import ENTRIES
 from hcluster.cli.lazy import load
-from hcluster.cli.shapes import ERROR, Silent, shapes
+from hcluster.cli.output.shapes import ERROR, Silent, shapes
 from hcluster.localcloud import control
 from tests.unit.cli_output import demand, demand_error
 from tests.unit.cli_world import EXAMPLES, FLIGHTS, Cli
@@ -79,7 +79,7 @@ ELSEWHERE = {
 
 
 def test_every_command_says_what_it_prints_and_none_that_does_not_exist() -> None:
-    """Whoever adds a command adds its type to cli/shapes.py, and a call of it above."""
+    """Whoever adds a command adds its type to cli/output/shapes.py, and a call of it above."""
     known = shapes()
     assert set(known) - {ERROR} == set(commands())
     tested = set(RUNS) | set(ELSEWHERE) | set(MADE)

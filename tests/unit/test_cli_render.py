@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from hcluster.cli import failures, render
-from hcluster.cli import progress as display
-from hcluster.cli.progress import Lines, reporter
+from hcluster.cli import failures
+from hcluster.cli.output import progress as display
+from hcluster.cli.output import render
+from hcluster.cli.output.progress import Lines, reporter
 from hcluster.errors import (
     CapacityError,
     DeadlineError,

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import jsonschema
 import pytest
 
-from hcluster.cli.render import to_json
-from hcluster.cli.schemas import docstrings, schema_of, strict
-from hcluster.cli.shapes import Silent, shapes
+from hcluster.cli.output.render import to_json
+from hcluster.cli.output.schemas import docstrings, schema_of, strict
+from hcluster.cli.output.shapes import Silent, shapes
 from hcluster.spec.cluster import ClusterSpec
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hcluster.cli import spec_init
-from hcluster.cli.spec_init import Answers, Checker, text
+from hcluster.cli.spec import init as spec_init
+from hcluster.cli.spec.init import Answers, Checker, text
 from hcluster.errors import NotFoundError, UnreachableError
 from hcluster.spec.load import load_cluster, load_platform
 from tests.unit.cli_world import EXAMPLES, FLIGHTS, Cli

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hcluster.cli.sql_complete import KEYWORDS, candidates, tables_in
+from hcluster.cli.sql.complete import KEYWORDS, candidates, tables_in
 
 KNOWN: dict[tuple[str, ...], tuple[str, ...]] = {
     (): ("default", "zoo"),

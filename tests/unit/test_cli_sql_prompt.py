@@ -18,11 +18,14 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from TCLIService import ttypes
 
-from hcluster.cli import pager, sql, sql_terminal, wire
-from hcluster.cli.sql_complete import Candidate
-from hcluster.cli.sql_history import KEPT, History, kept
-from hcluster.cli.sql_prompt import Prompt
-from hcluster.cli.sql_terminal import LineEditor, PlainLines, complete_text
+from hcluster.cli import wire
+from hcluster.cli.sql import command as sql
+from hcluster.cli.sql import pager
+from hcluster.cli.sql import terminal as sql_terminal
+from hcluster.cli.sql.complete import Candidate
+from hcluster.cli.sql.history import KEPT, History, kept
+from hcluster.cli.sql.prompt import Prompt
+from hcluster.cli.sql.terminal import LineEditor, PlainLines, complete_text
 from hcluster.executors.hive_names import DATABASES, Names
 from hcluster.executors.statements import changes_names, database_of, finished
 from hcluster.flows import reach

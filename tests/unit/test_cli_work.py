@@ -18,7 +18,9 @@ from typing import Any, ClassVar, cast
 import pytest
 from TCLIService import ttypes
 
-from hcluster.cli import app, rows, sql, wire
+from hcluster.cli import app, wire
+from hcluster.cli.output import rows
+from hcluster.cli.sql import command as sql
 from hcluster.executors import yarn
 from hcluster.executors.hive import HiveSession, Result
 from hcluster.executors.hive_columns import Column
@@ -226,7 +228,7 @@ def test_a_job_whose_output_nobody_reads_ends_with_its_own_code(
 
 def test_a_reader_that_has_seen_enough_is_no_failure() -> None:
     script = (
-        "import sys, typer\nfrom hcluster.cli.pipes import quiet_pipe\n"
+        "import sys, typer\nfrom hcluster.cli.output.pipes import quiet_pipe\n"
         "try:\n  with quiet_pipe():\n    [print('x' * 1000) for _ in range(10000)]\n"
         "except typer.Exit as end:\n  sys.exit(end.exit_code)\n"
     )

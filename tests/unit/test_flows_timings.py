@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from hcluster.cli.timings import timings_text
+from hcluster.cli.output.timings import timings_text
 from hcluster.errors import IntegrityError, NodeFailedError, NotFoundError
 from hcluster.flows import platform, timings, up
 from hcluster.model import names

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hcluster.cli import fault_rules, local_faults
 from hcluster.cli.flow import confirm, state_of
+from hcluster.cli.local import fault_rules
+from hcluster.cli.local import faults as local_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ def reset(
       hcluster local reset --name demo
       hcluster local reset --name demo --yes
     """
-    from hcluster.cli.questions import delete_cloud
+    from hcluster.cli.output.questions import delete_cloud
     from hcluster.localcloud import control
 
     confirm(
@@ -117,7 +118,7 @@ def _state() -> Path:
 
 
 def _with_progress(action: Callable[[str, Path, Report], CloudStatus], name: str) -> CloudStatus:
-    from hcluster.cli.progress import reporter
+    from hcluster.cli.output.progress import reporter
 
     with reporter() as report:
         return action(name, _state(), report)
@@ -132,7 +133,7 @@ def _show(
     """``broken``: its faults, None when they were not asked for or (``unknown`` says why) could not be."""
     from dataclasses import asdict
 
-    from hcluster.cli.render import emit, facts_text
+    from hcluster.cli.output.render import emit, facts_text
 
     text = facts_text(_facts(found) | ({"faults": unknown} if unknown else {}))
     if broken:

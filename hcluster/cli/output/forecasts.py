@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hcluster.cli.render import table
+from hcluster.cli.output.render import table
 from hcluster.model.actions import Action
 from hcluster.model.forecast import Amount, Cost, Expected, Forecast, GroupCost
 

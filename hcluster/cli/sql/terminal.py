@@ -16,8 +16,8 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from hcluster.executors.statements import finished
 
 if TYPE_CHECKING:
-    from hcluster.cli.sql_complete import Candidate
-    from hcluster.cli.sql_history import History
+    from hcluster.cli.sql.complete import Candidate
+    from hcluster.cli.sql.history import History
 
 Complete = Callable[[str, str], "tuple[int, list[Candidate]]"]
 _WORDS = ("quit", "exit", "")

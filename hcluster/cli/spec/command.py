@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from hcluster.cli import render
 from hcluster.cli.config import DEFAULT_TEAM, CliState, platform_file
 from hcluster.cli.failures import exit_code, tell
 from hcluster.cli.flow import confirm, state_of
+from hcluster.cli.output import render
 from hcluster.errors import SpecError, UsageError
 
 if TYPE_CHECKING:
-    from hcluster.cli.shapes import Checked
-    from hcluster.cli.spec_init import Answers
+    from hcluster.cli.output.shapes import Checked
+    from hcluster.cli.spec.init import Answers
     from hcluster.ports import Compute
     from hcluster.spec.platform import PlatformSpec
 
@@ -69,7 +69,7 @@ def init(
       hcluster spec init flights.yaml --name flights --core 5
       hcluster spec init --name flights --team analytics --lifetime standing --yes
     """
-    from hcluster.cli import spec_init
+    from hcluster.cli.spec import init as spec_init
 
     state = state_of(ctx)
     platform = _platform(state)
@@ -97,7 +97,7 @@ def _answers(proposed: Answers, given: dict[str, str], check: Any, teams: tuple[
     import sys
     from dataclasses import fields, replace
 
-    from hcluster.cli import spec_init
+    from hcluster.cli.spec import init as spec_init
 
     answers = replace(proposed, **given)
     if not yes and len(given) < len(fields(answers)):
@@ -239,8 +239,8 @@ def schema(
 
 def output_schema(command: str) -> dict[str, Any]:
     """Of one command, or of each by its words."""
-    from hcluster.cli.schemas import schema_of
-    from hcluster.cli.shapes import Silent, shapes
+    from hcluster.cli.output.schemas import schema_of
+    from hcluster.cli.output.shapes import Silent, shapes
 
     known = shapes()
     if not command:

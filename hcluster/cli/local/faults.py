@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from hcluster.cli.fault_rules import Name, ask, killing, named, on_nodes, rule, seconds, view
 from hcluster.cli.flow import state_of
-from hcluster.cli.render import clean, emit
+from hcluster.cli.local.fault_rules import Name, ask, killing, named, on_nodes, rule, seconds, view
+from hcluster.cli.output.render import clean, emit
 from hcluster.errors import UsageError
 
 Action = Annotated[

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol, TextIO, cast, get_args
 
-from hcluster.cli import pager
 from hcluster.cli.failures import text as failure_text
-from hcluster.cli.progress import reporter
-from hcluster.cli.render import clean, colours
-from hcluster.cli.rows import Format, write
+from hcluster.cli.output.progress import reporter
+from hcluster.cli.output.render import clean, colours
+from hcluster.cli.output.rows import Format, write
+from hcluster.cli.sql import pager
 from hcluster.errors import DeadlineError, HclusterError, UnreachableError
 from hcluster.executors.interrupts import Interrupts
 from hcluster.executors.statements import changes_names, database_of, only_reads, split

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from hcluster.cli.pipes import reader_gone
-from hcluster.cli.render import clean
+from hcluster.cli.output.pipes import reader_gone
+from hcluster.cli.output.render import clean
 from hcluster.errors import NotFoundError
 from hcluster.executors.application import full_id
 

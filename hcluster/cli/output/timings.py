@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hcluster.cli.render import clean, plain
+from hcluster.cli.output.render import clean, plain
 from hcluster.plan.timings import NodeTimings, Span, Timings, slowest
 
 _WIDTH = 48

@@ -13,15 +13,15 @@ import typer
 from hcluster.cli.clusters import NAME
 from hcluster.cli.failures import InterruptedFlowError
 from hcluster.cli.flow import state_of
-from hcluster.cli.pipes import drop_output, quiet_pipe, reader_gone
-from hcluster.cli.progress import reporter
-from hcluster.cli.rows import Format, write
+from hcluster.cli.output.pipes import drop_output, quiet_pipe, reader_gone
+from hcluster.cli.output.progress import reporter
+from hcluster.cli.output.rows import Format, write
 from hcluster.errors import HclusterError, QueryError, UnreachableError, UsageError
 from hcluster.model.events import Progress
 
 if TYPE_CHECKING:
     from hcluster.cli.config import CliState
-    from hcluster.cli.sql_complete import Candidate
+    from hcluster.cli.sql.complete import Candidate
     from hcluster.executors.hive import HiveSession
     from hcluster.flows.context import Context
     from hcluster.ports import Remote
@@ -208,10 +208,10 @@ def _prompt(state: CliState, name: str, form: Format, settings: dict[str, str], 
     """Statements as they are typed."""
     from hcluster.cli import wire
     from hcluster.cli.config import state_folder
-    from hcluster.cli.sql_complete import candidates
-    from hcluster.cli.sql_history import History
-    from hcluster.cli.sql_prompt import Prompt
-    from hcluster.cli.sql_terminal import reader
+    from hcluster.cli.sql.complete import candidates
+    from hcluster.cli.sql.history import History
+    from hcluster.cli.sql.prompt import Prompt
+    from hcluster.cli.sql.terminal import reader
     from hcluster.executors.hive_names import Names
 
     context = wire.context(state)

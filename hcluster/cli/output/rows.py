@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, TextIO
 
-from hcluster.cli.render import clean
+from hcluster.cli.output.render import clean
 
 Format = Literal["table", "csv", "json"]
 _BLOCK = 1000

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from hcluster.cli import render, wire
+from hcluster.cli import wire
 from hcluster.cli.clusters import NAME
 from hcluster.cli.config import CliState
 from hcluster.cli.failures import interruptible
 from hcluster.cli.flow import confirm, flow, moment, state_of
-from hcluster.cli.pipes import quiet_pipe, write_while_read
-from hcluster.cli.progress import reporter
+from hcluster.cli.output import render
+from hcluster.cli.output.pipes import quiet_pipe, write_while_read
+from hcluster.cli.output.progress import reporter
 from hcluster.errors import NotFoundError, UsageError
 from hcluster.model.events import Report
 
@@ -163,7 +164,7 @@ def kill(
       hcluster job kill flights 7 8
       hcluster job kill flights application_1795318021901_0007 --yes
     """
-    from hcluster.cli.questions import kill_applications
+    from hcluster.cli.output.questions import kill_applications
     from hcluster.executors.application import full_id, meant
     from hcluster.flows.timeline import note
 
@@ -217,7 +218,7 @@ def logs(
       hcluster job logs flights 7 --follow --tail 20
       hcluster job logs flights 7 --container 000002 --file syslog | less
     """
-    from hcluster.cli.job_follow import follow as followed
+    from hcluster.cli.job.follow import follow as followed
     from hcluster.executors.container_logs import own, telling
 
     state = state_of(ctx)

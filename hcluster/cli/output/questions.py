@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from hcluster.cli.render import age
+from hcluster.cli.output.render import age
 from hcluster.plan.words import many
 
 if TYPE_CHECKING:

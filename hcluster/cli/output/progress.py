@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from hcluster.cli.render import clean
+from hcluster.cli.output.render import clean
 from hcluster.model.events import Progress, Report
 
 if TYPE_CHECKING:

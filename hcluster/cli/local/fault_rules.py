@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hcluster.cli.flow import state_of
-from hcluster.cli.render import clean, emit, table
+from hcluster.cli.output.render import clean, emit, table
 from hcluster.errors import UsageError
 
 if TYPE_CHECKING:

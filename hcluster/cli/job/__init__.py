@@ -1,0 +1,1 @@
+"""`hcluster job`: run, list, kill, logs."""

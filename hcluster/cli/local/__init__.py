@@ -1,0 +1,1 @@
+"""`hcluster local`: the embedded cloud, and faults for it."""

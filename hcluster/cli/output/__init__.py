@@ -1,0 +1,1 @@
+"""What people and programs read: tables, text, progress, questions, and the JSON forms with their schemas."""

@@ -1,0 +1,1 @@
+"""`hcluster spec`: write, check and describe YAML files."""

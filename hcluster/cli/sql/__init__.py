@@ -1,0 +1,1 @@
+"""`hcluster sql`: one statement, a file of them, or a prompt."""
