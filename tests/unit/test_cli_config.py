@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hcluster.cli import app
 from hcluster.cli.config import CliState, platform_file, principal, resolve, session_name, state_folder
 from hcluster.errors import SpecError, UsageError
 from hcluster.model.principal import Principal
