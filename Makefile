@@ -13,8 +13,8 @@ export HCLUSTER_STATE := $(CURDIR)/.state
 export UV_PYTHON_DOWNLOADS := never
 export PATH := $(BIN):$(PATH)
 
-PACKAGES := ca-certificates curl dnsmasq-base git iproute2 maven mmdebstrap nftables openjdk-17-jre-headless \
-	openssh-client packer procps puppet-agent puppet-lint python3 python3-venv runc shellcheck zstd
+PACKAGES := ca-certificates curl dnsmasq-base fish git iproute2 maven mmdebstrap nftables openjdk-17-jre-headless \
+	openssh-client openssl packer procps puppet-agent puppet-lint python3 python3-venv runc shellcheck zsh zstd
 
 .PHONY: help install packages demo test check reference contract-aws format clean
 
