@@ -16,6 +16,8 @@ from tests.unit.test_cli_sql_prompt import names_of
 from tests.unit.test_cli_sql_stream import ROOT, many
 
 PROMPT = "flights:default>"
+LET_GO = "\x1b[?2004l"
+"""The editor sets the terminal back, after each text."""
 
 
 @pytest.fixture
@@ -65,6 +67,8 @@ def test_a_sitting_completes_cancels_keeps_its_session_and_its_history(server: H
         screen.until("(2 rows)")
         screen.until(PROMPT)
         screen.send("half a statem\x03")
+        # What is given up is drawn once more, behind its prompt.
+        screen.until(LET_GO)
         screen.until(PROMPT)
         screen.send("\x04")
         assert screen.ended() == 0

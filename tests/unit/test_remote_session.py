@@ -135,10 +135,23 @@ def test_a_node_that_hangs_ends_the_session_though_its_network_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hcluster.remote.pulse.EVERY_SECONDS", 0.05)
+    asks = threading.Semaphore(0)
+    ask = paramiko.Transport.global_request
+
+    def counted(transport: paramiko.Transport, kind: str) -> object:
+        asks.release()
+        return ask(transport, kind)
+
+    monkeypatch.setattr(paramiko.Transport, "global_request", counted)
     with SshServer(tmp_path) as server, connector(server).connect(NODE, "c") as session:
         assert session.run(["sleep", "1"])[0] == 0, "a command may be silent for as long as it likes"
+        monkeypatch.setattr("hcluster.remote.pulse.DEAD_SECONDS", 2)
+        while asks.acquire(blocking=False):
+            pass
+        # The first question may have been prepared with the patience from before, the second one was not.
+        assert asks.acquire(timeout=60)
+        assert asks.acquire(timeout=60)
         server.mute_at = "exec"
-        monkeypatch.setattr("hcluster.remote.pulse.DEAD_SECONDS", 0.5)
         began = time.monotonic()
         with pytest.raises(UnreachableError, match="connection to i-1 of c ended"):
             session.run(["true"], timeout=600)
