@@ -71,8 +71,11 @@ def text(error: HclusterError, *, coloured: bool = False) -> str:
     """Message with reference, context indented, hint: each only when there is one."""
     red, bold, plain = ("\x1b[31m", "\x1b[1m", "\x1b[0m") if coloured else ("", "", "")
     lines = [f"{red}error:{plain} {clean(error.message)} [{error.reference}]"]
-    # Whoever answers repeats itself: HiveServer2 wraps its message once more.
-    lines += [f"  {clean(line)}" for line in error.context.strip().splitlines() if error.message not in line]
+    # Whoever answers repeats itself: HiveServer2 wraps its message once more. What goes on behind it is news.
+    again = error.message.strip()
+    lines += [
+        f"  {clean(line)}" for line in error.context.strip().splitlines() if not again or not line.endswith(again)
+    ]
     first, *rest = error.hint.strip().splitlines() or [""]
     if first:
         lines += [f"{bold}hint:{plain} {clean(first)}", *(f"      {clean(line)}" for line in rest)]

@@ -247,6 +247,14 @@ def test_what_the_context_only_says_again_is_told_once() -> None:
     ]
 
 
+def test_a_line_of_the_context_that_says_more_than_the_message_stays() -> None:
+    error = HclusterError(
+        "no column carier", context="FAILED: no column carier in line 3, near 'from'\nno column carier"
+    )
+    assert failures.text(error).splitlines()[1:] == ["  FAILED: no column carier in line 3, near 'from'"]
+    assert failures.text(HclusterError("", context="all that is known")).splitlines()[1:] == ["  all that is known"]
+
+
 def test_a_step_that_told_its_own_seconds_is_not_told_others() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
     with display.live(console) as report:
