@@ -217,7 +217,7 @@ def _late(ctx: Context, cluster: str, pending: Sequence[str], total: int, wanted
         f"{len(pending)} of {total} nodes of cluster {cluster} have not said within {wanted.seconds:.0f} s that they "
         f"{wanted.what}, such as {pending[0]}",
         context=console_tail(ctx, pending[0]),
-        hint="`hcluster logs` or `hcluster exec NAME -- journalctl -u hcluster-watch` tells what they do",
+        hint=f"`hcluster exec {cluster} -- journalctl -u hcluster-watch` tells what they do",
         reference="not-converged",
     )
 
