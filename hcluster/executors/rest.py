@@ -88,6 +88,9 @@ class Rest:
                 raise self._refusal(answer.status, answer.read(_CHUNK))
             while piece := answer.read(_CHUNK):
                 yield piece
+            if answer.length:
+                # Read piece by piece, an answer that was cut off looks like one that is over.
+                raise http.client.IncompleteRead(b"", answer.length)
         except TimeoutError as cause:
             raise DeadlineError(f"{self._what} did not answer within {_CALL_SECONDS:.0f} s", hint=self._hint) from cause
         except (OSError, EOFError, http.client.HTTPException) as cause:
