@@ -75,9 +75,10 @@ def list_(
     """
     from hcluster.cli import wire
     from hcluster.flows import data
+    from hcluster.plan.words import many
 
     found = data.listing(wire.context(ctx.obj), prefix)
-    with quiet_pipe(), counted(found, lambda _: 1, f"listing {prefix}", lambda count: f"{count} objects") as listed:
+    with quiet_pipe(), counted(found, lambda _: 1, f"listing {prefix}", lambda count: many(count, "object")) as listed:
         rows = ((key, datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")) for key, at in listed)
         if ctx.obj.output == "json":
             print(json.dumps([{"key": key, "modified": at} for key, at in rows], indent=1))

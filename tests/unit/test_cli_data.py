@@ -33,7 +33,7 @@ def test_what_is_put_is_listed_and_read_and_progress_stays_on_standard_error(cli
     assert (cli.out, "uploading flights.csv" in cli.err) == ("s3a://hcluster-demo/data/flights.csv\n", True)
     assert cli("data", "list", "data/") == 0
     assert cli.out.endswith("  data/flights.csv\n")
-    assert "listing data/: 1 objects" in cli.err
+    assert "listing data/: 1 object\n" in cli.err
     assert cli("data", "cat", "data/flights.csv") == 0
     assert cli.out == "a,b\n" * 100
     assert "reading data/flights.csv: 0 MiB" in cli.err
