@@ -32,6 +32,7 @@ class Ledger:
         self.users: set[str] = set()
         self.keys: dict[str, str] = {}
         self.errors: list[ClientError] = []
+        self._choosing = threading.Lock()
 
     def write(self, cloud: Child, stop: threading.Event, seed: int) -> None:
         """Change things until told to stop, or until nobody answers."""
@@ -56,12 +57,16 @@ class Ledger:
         self.instances.update({i["InstanceId"]: name for i in made["Instances"]})
 
     def _tag(self, ec2: Any, _: Any, __: str, chance: random.Random) -> None:
-        if alive := [i for i in list(self.instances) if i not in self.ended]:
+        with self._choosing:
+            # Of two changes at a time only the cloud knows which one came last; "" is one under way.
+            alive = [i for i, name in list(self.instances.items()) if name and i not in self.ended]
+            if not alive:
+                return
             instance, value = chance.choice(alive), f"{chance.random()}"
             # Until the answer is here, either may be true.
             self.instances[instance] = ""
-            ec2.create_tags(Resources=[instance], Tags=[{"Key": "n", "Value": value}])
-            self.instances[instance] = value
+        ec2.create_tags(Resources=[instance], Tags=[{"Key": "n", "Value": value}])
+        self.instances[instance] = value
 
     def _end(self, ec2: Any, _: Any, __: str, chance: random.Random) -> None:
         if self.instances:
