@@ -32,8 +32,8 @@ def label(node: Instance) -> str:
 class Live:
     """Writes what nodes say as they say it: bytes as they are for one node, ``node | line`` for several.
 
-    Implements ``hcluster.flows.reach.Watch``. While several run and nothing is said, a terminal on standard error shows
-    how many are still at it; where that is no terminal, a line does now and then.
+    Implements ``hcluster.flows.reach.Watch``. While nothing is said, a terminal on standard error shows how many are
+    still at it; where that is no terminal, a line does now and then. Never within a line that a node has begun.
     """
 
     def __init__(self, nodes: Sequence[Instance]) -> None:
@@ -49,10 +49,11 @@ class Live:
         self._status = self._told = b""
         self._said = threading.Event()
         self._terminal = sys.stderr.isatty()
+        self._one = f"{label(nodes[0])} still runs it"
+        self._between = True
 
     def __enter__(self) -> Self:
-        if self._prefix:
-            threading.Thread(target=self._tell, name="hcluster-exec-status", daemon=True).start()
+        threading.Thread(target=self._tell, name="hcluster-exec-status", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,6 +90,7 @@ class Live:
             stream: BinaryIO = sys.stderr.buffer if stderr else sys.stdout.buffer
             stream.write(data)
             stream.flush()
+            self._between = data.endswith(b"\n")
 
     def _erase(self) -> None:
         if self._status:
@@ -103,9 +105,9 @@ class Live:
                 self._said.clear()
                 continue
             with self._lock:
-                if self._over.is_set():
+                if self._over.is_set() or not self._running or not self._between:
                     continue
-                status = f"{self._running} of {self._all} nodes still run it"
+                status = f"{self._running} of {self._all} nodes still run it" if self._prefix else self._one
                 if self._terminal:
                     self._draw(f"… {status}".encode())
                 else:

@@ -26,10 +26,10 @@ def state_of(ctx: typer.Context) -> CliState:
 
 
 @contextmanager
-def flow(ctx: typer.Context, asking: str = "") -> Iterator[Context]:
+def flow(ctx: typer.Context, asking: str = "asking the cloud") -> Iterator[Context]:
     """The flows' context, with progress on stderr while the block lasts.
 
-    ``asking``: what a block without steps asks for, such as ``clusters``; shown where that takes long.
+    ``asking``: what is asked for before the first step, or by a block that has none; told where that takes long.
     """
     from hcluster.cli import wire
 

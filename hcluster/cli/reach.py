@@ -13,6 +13,7 @@ from hcluster.cli.clusters import NAME
 from hcluster.cli.flow import flow, state_of
 from hcluster.cli.output import render
 from hcluster.cli.output.pipes import quiet_pipe
+from hcluster.cli.output.progress import reporter
 from hcluster.model.names import TAG_GROUP
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def exec_on_nodes(
     else:
         # Without the display of progress, which would draw over what nodes say.
         context = wire.context(state)
-        nodes = reach.chosen(context, name, group, instance)
+        with reporter(asking="looking for the nodes"):
+            nodes = reach.chosen(context, name, group, instance)
         with quiet_pipe(), fanout.Live(nodes) as live:
             results = reach.run_on(context, name, nodes, command, timeout, live, keep=False)
         failed = fanout.failures(results)

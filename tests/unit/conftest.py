@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from hcluster.cli import wire
+from hcluster.cli import fanout, wire
+from hcluster.cli.output import progress
 from tests.unit.cli_world import FLIGHTS, Cli
+
+
+@pytest.fixture(autouse=True)
+def no_silence_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test may be held up for long: what is told of silence is tested by itself."""
+    monkeypatch.setattr(progress, "ASKING_SECONDS", 3600.0)
+    monkeypatch.setattr(fanout, "SILENCE_SECONDS", 3600.0)
 
 
 @pytest.fixture

@@ -130,8 +130,6 @@ class Streams:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, terminal: bool = False) -> None:
         self.out, self.err = io.BytesIO(), io.BytesIO()
-        # A test may be held up for long: what is told of silence is tested by itself.
-        monkeypatch.setattr(fanout, "SILENCE_SECONDS", 3600)
         for name, buffer in (("stdout", self.out), ("stderr", self.err)):
             monkeypatch.setattr(sys, name, SimpleNamespace(buffer=buffer, isatty=lambda: terminal, flush=lambda: None))
 
@@ -197,6 +195,40 @@ def test_where_no_terminal_is_a_line_tells_of_silence_once_for_each_number(monke
     told = [line[9:] for line in streams.err.getvalue().splitlines()]
     assert told[:2] == [b"2 of 2 nodes still run it", b"1 of 2 nodes still run it"]
     assert (b"\x1b" in streams.err.getvalue(), streams.out.getvalue()) == (False, b"")
+
+
+def test_of_one_node_silence_is_told_too_and_never_within_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fanout, "SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr(fanout, "PIPED_SECONDS", 0.01)
+    piped = Streams(monkeypatch)
+    with fanout.Live([CORE]):
+        assert until(lambda: piped.err.getvalue().endswith(b" core 10.0.0.9 still runs it\n"))
+    assert (piped.err.getvalue().count(b"\n"), piped.out.getvalue()) == (1, b"")
+    screen = Streams(monkeypatch, terminal=True)
+    with fanout.Live([CORE]) as live:
+        live.output(CORE, b"half a line", stderr=False)
+        told = len(screen.err.getvalue())
+        looks = Looks(monkeypatch, live)
+        assert until(lambda: looks.count > 2)
+        assert len(screen.err.getvalue()) == told
+        live.output(CORE, b", whole\n", stderr=False)
+        assert until(lambda: screen.err.getvalue().endswith("… core 10.0.0.9 still runs it".encode()))
+    assert screen.err.getvalue().endswith(b"\r\x1b[K")
+    assert screen.out.getvalue() == b"half a line, whole\n"
+
+
+class Looks:
+    """Counts how often it was looked whether anything was said."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, live: fanout.Live) -> None:
+        self.count = 0
+        wait = live._said.wait
+
+        def counted(seconds: float) -> bool:
+            self.count += 1
+            return wait(seconds)
+
+        monkeypatch.setattr(live._said, "wait", counted)
 
 
 def until(holds: Callable[[], bool]) -> bool:

@@ -69,7 +69,7 @@ def test_the_living_are_listed_the_newest_first_hives_sessions_among_them(
     assert app.run(["job", "list", "flights"]) == 0
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split() == [
-        *("ID", "NAME", "USER", "TYPE", "STATE", "PROGRESS", "STARTED", "ELAPSED", "MIB", "VCORES"),
+        *("ID", "NAME", "USER", "TYPE", "STATE", "DONE", "STARTED", "ELAPSED", "MIB", "VCORES"),
     ]
     assert [line.split()[:5] for line in lines] == [
         [app_id(4), "QuasiMonteCarlo", "jane", "MAPREDUCE", "accepted"],

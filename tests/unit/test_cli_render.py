@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -85,6 +86,49 @@ def test_on_a_terminal_a_long_finding_is_broken_behind_its_check(monkeypatch: py
     ]
     monkeypatch.setenv("COLUMNS", "30")
     assert render.findings_table(found) == whole
+
+
+def test_on_a_terminal_that_is_too_narrow_wide_cells_go_on_in_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = ("id", "what", "state", "mib")
+    rows = [("application_1795334107744_0001", "a name of several words", "ready", "512"), ("b", "short", "-", "64")]
+    whole = render.table(columns, rows)
+    assert max(map(len, whole.splitlines())) == 67
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "67")
+    assert render.table(columns, rows) == whole
+    monkeypatch.setenv("COLUMNS", "65")
+    assert render.table(columns, rows).splitlines() == [
+        "ID                              WHAT                   STATE  MIB",
+        "application_1795334107744_0001  a name of several      ready  512",
+        "                                words",
+        "b                               short                  -       64",
+    ]
+    # Nobody finds a way through columns of single letters, and names are there to be copied.
+    monkeypatch.setenv("COLUMNS", "50")
+    assert render.table(columns, rows) == whole
+    assert render.table(("id",), [("x" * 90,)]) == f"ID\n{'x' * 90}"
+
+
+def test_ids_stay_whole_in_a_column_that_is_made_narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "44")
+    rows = [("2026-11-22 07:53:37", "master i-20635b5b5235cb2cb"), ("2026-11-22 07:53:38", "core i-07cf3b269e753c134")]
+    assert render.table(("time", "node"), rows).splitlines() == [
+        "TIME                 NODE",
+        "2026-11-22 07:53:37  master",
+        "                     i-20635b5b5235cb2cb",
+        "2026-11-22 07:53:38  core",
+        "                     i-07cf3b269e753c134",
+    ]
+
+
+def test_no_word_of_a_wide_cell_is_lost_where_a_word_is_wider_than_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    lines = render.table(("id", "name"), [("1", "HIVE-61452ea5-202a-4a09-a399-fdabf5370a67")]).splitlines()
+    assert max(map(len, lines)) <= 30
+    assert "".join(line[4:] for line in lines[1:]) == "HIVE-61452ea5-202a-4a09-a399-fdabf5370a67"
 
 
 def test_json_holds_times_in_utc_paths_and_nested_values() -> None:
@@ -211,6 +255,31 @@ def test_what_takes_long_without_steps_is_shown_and_wiped_out(monkeypatch: pytes
     with reporter(console, asking="asking for more") as report:
         report(Progress("a", "a step", state="ok"))
     assert "asking for more" not in screen.getvalue()
+
+
+def test_what_takes_long_without_steps_is_a_line_where_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, told = io.StringIO(), threading.Event()
+    ask = Lines.ask
+
+    def asked(lines: Lines, what: str) -> None:
+        ask(lines, what)
+        told.set()
+
+    monkeypatch.setattr(Lines, "ask", asked)
+    monkeypatch.setattr(display, "ASKING_SECONDS", 0.0)
+    with reporter(stream=stream, asking="asking for \x1bthe clusters"):
+        assert told.wait(60)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d asking for the clusters\n", stream.getvalue())
+
+
+def test_what_has_steps_is_told_by_these_and_what_is_quick_by_nothing() -> None:
+    stream = io.StringIO()
+    with reporter(stream=stream, asking="asking"):
+        pass
+    lines = Lines(stream, now=lambda: 0)
+    lines(Progress("a", "step"))
+    lines.ask("asking")
+    assert [line.split(" ", 1)[1] for line in stream.getvalue().splitlines()] == ["step"]
 
 
 def test_a_terminal_that_cannot_draw_gets_lines(

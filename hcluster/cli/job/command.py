@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -139,7 +139,7 @@ def list_jobs(
     from hcluster.executors.application import LIVE, demand_states
 
     wanted = demand_states(states) or (() if every else LIVE)
-    with flow(ctx) as context, _yarn(context, name) as (manager, _):
+    with flow(ctx, f"asking YARN of cluster {name}") as context, _yarn(context, name) as (manager, _):
         found = manager.applications(wanted, user)
         now = moment(context)
     with quiet_pipe():
@@ -174,7 +174,7 @@ def kill(
         raise UsageError(f"with --yes the whole id is needed, not {cut[0]}", hint=f"`hcluster job list {name}`")
     # Whoever cannot be asked is told so before anything is contacted.
     confirm(lambda: "", yes=yes, command=command)
-    with flow(ctx) as context, _yarn(context, name) as (manager, _):
+    with flow(ctx, f"asking YARN of cluster {name}") as context, _yarn(context, name) as (manager, _):
         known = manager.applications()
         chosen = list({one.id: one for one in (meant(given, known) for given in applications)}.values())
         now = moment(context)
@@ -225,7 +225,10 @@ def logs(
     if follow and state.output == "json":
         raise UsageError("--follow writes lines as they come, no JSON", hint="leave out one of the two")
     context = wire.context(state)
-    with quiet_pipe(), _yarn(context, name) as (manager, reader):
+    with quiet_pipe(), ExitStack() as stack:
+        # The display of progress is over when the first lines are written: it would draw over them.
+        with reporter(asking=f"asking YARN of cluster {name}"):
+            manager, reader = stack.enter_context(_yarn(context, name))
         if follow:
 
             def wanted(one: LogFile) -> bool:
@@ -233,8 +236,7 @@ def logs(
 
             followed(manager, reader, context.clock, application, chosen=wanted, tail=tail)
             return
-        # The display of progress is over when the first lines are written: it would draw over them.
-        with reporter() as report:
+        with reporter(asking=f"looking for logs of {application}") as report:
             files = _files(manager, reader, application, report)
         named = [one for one in (files if file else telling(files)) if not file or one.file in file]
         chosen = [one for one in named if one.container.endswith(container)]
@@ -326,7 +328,7 @@ def _table(found: list[Application], now: datetime, *, everything: bool) -> str:
         )
         for one in found
     ]
-    columns = ("id", "name", "user", "type", "state", "progress", "started", "elapsed", "mib", "vcores")
+    columns = ("id", "name", "user", "type", "state", "done", "started", "elapsed", "mib", "vcores")
     return render.table(
         columns, rows, empty="no applications" if everything else "no such applications; --all shows ended ones, too"
     )

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SILENT_SECONDS = 1.0
 """How long nothing needs to be shown."""
+ASKING_SECONDS = 1.0
+"""After how long a line tells what is asked for, where nothing is drawn."""
 COUNT_SECONDS = 5.0
 """How often a line tells that a count has changed, and nothing else."""
 _BAR = 20
@@ -37,22 +39,42 @@ def reporter(console: Console | None = None, *, stream: TextIO | None = None, as
     Args:
         console: draw on this one; by default on stderr, and rich is only loaded when that is a terminal.
         stream: where plain lines go otherwise; stderr by default.
-        asking: what is asked for, of a block that prints nothing and has no steps: shown on a terminal when the answer
-            takes longer than a second, and wiped out again.
+        asking: what is asked for, of a block that prints nothing and has no steps yet: told when the answer takes
+            longer than a second; on a terminal it is wiped out again.
     """
     stream = stream or sys.stderr
     if console is None and (not stream.isatty() or os.environ.get("TERM") == "dumb"):
-        yield Lines(stream)
+        with _lines(stream, asking) as report:
+            yield report
         return
     if console is None:
         from rich.console import Console
 
         console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield Lines(stream)
+        with _lines(stream, asking) as report:
+            yield report
         return
     with live(console, asking) as report:
         yield report
+
+
+@contextmanager
+def _lines(stream: TextIO, asking: str) -> Iterator[Report]:
+    """Plain lines, the first of which may be what is asked for."""
+    lines = Lines(stream)
+    if not asking:
+        yield lines
+        return
+    late = threading.Timer(ASKING_SECONDS, lines.ask, [asking])
+    late.daemon = True
+    late.start()
+    try:
+        yield lines
+    finally:
+        # Waited for, so that nothing is told when the answer is there.
+        late.cancel()
+        late.join()
 
 
 class Lines:
@@ -73,10 +95,19 @@ class Lines:
                 return
             self._last[progress.step] = told
             self._count[progress.step] = progress.done, self._now()
-            clock = time.strftime("%H:%M:%S", time.localtime(self._now()))
             count = f" ({progress.done}/{progress.total})" if progress.total else ""
             failed = "FAILED: " if progress.state == "failed" else ""
-            print(f"{clock} {failed}{clean(progress.text)}{count}", file=self._stream, flush=True)
+            self._print(f"{failed}{clean(progress.text)}{count}")
+
+    def ask(self, what: str) -> None:
+        """Tell what is asked for, when nothing else was told yet."""
+        with self._lock:
+            if not self._last:
+                self._print(clean(what))
+
+    def _print(self, text: str) -> None:
+        clock = time.strftime("%H:%M:%S", time.localtime(self._now()))
+        print(f"{clock} {text}", file=self._stream, flush=True)
 
     def _counts(self, progress: Progress) -> bool:
         done, at = self._count[progress.step]

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hcluster.model.views import ClusterView, DownResult, Finding, NodeView
 
 _GAP = "  "
+_NARROWEST = 12
+"""Letters that a column of a table keeps which does not fit on the terminal."""
+_WORD = 20
+"""Longest word that is not broken for that: ids of instances stay whole."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"([-+]?\d+(\.\d+)?( to [-+]?\d+(\.\d+)?)?|unknown)%?")
 """A number as tables hold it, or the range that it lies in."""
@@ -57,15 +61,54 @@ def plain(value: object) -> object:
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "none") -> str:
     """Aligned text, one row a line; nothing is cut, so that it can be piped on. ``empty`` stands for no rows.
 
-    A column of numbers stands at its right end, so that they compare.
+    A column of numbers stands at its right end, so that they compare. On a terminal that is too narrow, cells of wide
+    columns go on in the next line.
     """
     body = [[clean(cell).replace("\n", " ") for cell in row] for row in rows]
     if not body:
         return empty
     head = [column.upper() for column in columns]
-    widths = [max(len(row[index]) for row in [head, *body]) for index in range(len(head))]
+    widths = _fitting([head, *body])
     numbers = [_are_numbers([row[index] for row in body]) for index in range(len(head))]
-    return "\n".join(_line(row, widths, numbers) for row in [head, *body])
+    return "\n".join(_line(row, widths, numbers) for cells in [head, *body] for row in _broken(cells, widths))
+
+
+def _fitting(rows: Sequence[Sequence[str]]) -> list[int]:
+    """Widths with which a table fits on the terminal: the widest columns give way, but for the first, whose names are
+    there to be copied. As wide as their cells without a terminal, or where that is not enough."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    if not sys.stdout.isatty():
+        return widths
+    import shutil
+
+    excess = sum(widths) + len(_GAP) * (len(widths) - 1) - shutil.get_terminal_size().columns
+    found, least = list(widths), [_least(cells) for cells in zip(*rows, strict=True)]
+    while excess > 0:
+        giving = [column for column in range(1, len(found)) if found[column] > least[column]]
+        if not giving:
+            return widths
+        found[max(giving, key=found.__getitem__)] -= 1
+        excess -= 1
+    return found
+
+
+def _least(cells: Iterable[str]) -> int:
+    longest = max((len(word) for cell in cells for word in cell.split()), default=0)
+    return max(_NARROWEST, longest if longest <= _WORD else 0)
+
+
+def _broken(cells: Sequence[str], widths: Sequence[int]) -> Iterable[Sequence[str]]:
+    """A row as the lines that it takes."""
+    if all(len(cell) <= width for cell, width in zip(cells, widths, strict=True)):
+        return [cells]
+    import textwrap
+    from itertools import zip_longest
+
+    parts = [
+        [cell] if len(cell) <= width else textwrap.wrap(cell, width, break_on_hyphens=False)
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    return zip_longest(*parts, fillvalue="")
 
 
 def _are_numbers(cells: Sequence[str]) -> bool:

@@ -72,7 +72,10 @@ def sql(
     properties = _settings(settings)
     from hcluster.cli import wire
 
-    with quiet_pipe(), _Link(wire.context(state), name, properties) as link:
+    with quiet_pipe(), contextlib.ExitStack() as stack:
+        # The display ends before rows are written: on a terminal it would draw over them.
+        with reporter(asking=f"connecting to HiveServer2 of cluster {name}"):
+            link = stack.enter_context(_Link(wire.context(state), name, properties))
         try:
             _run(link.session, wanted, chosen, timeout)
         except QueryError as cause:
