@@ -25,7 +25,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,8 @@ class Run:
 
     up: Mapping[str, float]
     floor: Mapping[str, float]
+    beside: Mapping[str, float] = field(default_factory=dict)
+    """What ran beside the phases of `up`."""
 
     @property
     def ratio(self) -> float:
@@ -103,6 +105,15 @@ def launch_phases(
     return {name: round(seconds, 3) for name, seconds in phases.items()}
 
 
+def beside(found: Any) -> dict[str, float]:
+    """Seconds of each daemon from its process to its port, of what was joined and of each smoke test, on the node where
+    it took longest; ``found`` as in ``launch_phases``."""
+    longest: dict[str, float] = {}
+    for span in (span for node in found["nodes"] for span in node["beside"]):
+        longest[span["name"]] = max(longest.get(span["name"], 0.0), round(span["end"] - span["begin"], 3))
+    return longest
+
+
 def began_at(text: str) -> float:
     """Epoch seconds of an ISO 8601 time."""
     from datetime import datetime
@@ -132,6 +143,9 @@ def table(runs: Sequence[Run]) -> str:
         lines.append(f"{name.ljust(14)}{cells}")
     whole = "".join(f"{sum(run.up.values()):13.1f}{sum(run.floor.values()):7.1f}" for run in runs)
     lines += [f"{'in all'.ljust(14)}{whole}", f"{'ratio'.ljust(14)}" + "".join(f"{run.ratio:20.2f}" for run in runs)]
+    if daemons := dict.fromkeys(name for run in runs for name in run.beside):
+        lines += ["", "beside each other, on the node where each took longest:"]
+        lines += [f"{name.ljust(17)}{''.join(_seconds(run.beside.get(name)) for run in runs)}" for name in daemons]
     middle = sorted(runs, key=lambda run: run.ratio)[len(runs) // 2]
     over = sum(middle.up.values()) - AIM * sum(middle.floor.values())
     lines += ["", f"between the run of ratio {middle.ratio:.2f} and {AIM}: {max(0.0, over):.1f} s. Beyond the floor:"]
@@ -145,6 +159,11 @@ def table(runs: Sequence[Run]) -> str:
         if seconds >= 0.05
     ]
     return "\n".join(lines)
+
+
+def _seconds(taken: float | None) -> str:
+    """Below those of `up`."""
+    return f"{'' if taken is None else f'{taken:.1f}':>10}{'':10}"
 
 
 # Measuring
@@ -220,7 +239,7 @@ def measure(spec: Path) -> Run:
         found = hcluster("show", NAME, "--timings")
         nodes = [context.connector.connect(node, NAME) for node in reach.alive(context, NAME)]
         job = application(nodes[0], ran["applications"][-1])
-        run = Run(launch_phases(began, returned, ended, job, found), by_hand(nodes))
+        run = Run(launch_phases(began, returned, ended, job, found), by_hand(nodes), beside(found))
         for node in nodes:
             node.close()
         return run

@@ -116,6 +116,22 @@ def test_the_table_names_what_stands_between_the_median_run_and_the_aim() -> Non
     assert text.splitlines()[-1].split() == ["daemons", "2.0"]
 
 
+def test_each_daemon_is_told_by_the_node_where_it_took_longest() -> None:
+    def node(*spans: tuple[str, float, float]) -> dict[str, object]:
+        return {"beside": [{"name": name, "begin": begin, "end": end} for name, begin, end in spans]}
+
+    found = {"nodes": [node(("namenode", 9.0, 14.5)), node(("datanode", 7.0, 9.0)), node(("datanode", 8.0, 12.25))]}
+    assert up.beside(found) == {"namenode": 5.5, "datanode": 4.25}
+    phases = {"daemons": 10.0}
+    text = up.table([up.Run(phases, phases, up.beside(found)), up.Run(phases, phases, {"datanode": 3.0})])
+    head, *lines = text[text.index("beside") :].split("\n\n")[0].splitlines()
+    assert head == "beside each other, on the node where each took longest:"
+    assert [line.split() for line in lines] == [["namenode", "5.5"], ["datanode", "4.2", "3.0"]]
+    # Each stands below the seconds of its run.
+    ends = {line.index("10.0") + 4 for line in text.splitlines() if line.startswith("daemons")}
+    assert {line.index(number) + 3 for line, number in zip(lines, ("5.5", "4.2"), strict=True)} == ends
+
+
 def test_what_archives_save_is_told_by_medians_and_their_ratios() -> None:
     runs = {
         "namenode": {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -67,6 +68,42 @@ def test_a_formatted_directory_is_left_alone(tmp_path: Path) -> None:
     version.write_text("mine")
     assert run("hadoop/files/namenode-format.sh", str(tmp_path / "namenode")).returncode == 0
     assert version.read_text() == "mine"
+
+
+def test_a_new_name_node_is_a_copy_of_the_images_with_identifiers_of_its_own(tmp_path: Path) -> None:
+    current = tmp_path / "template/current"
+    current.mkdir(parents=True)
+    (current / "fsimage_0000000000000000000").write_bytes(b"folders")
+    shared = "#Sun Jan 11 12:00:00 UTC 2026\nstorageType=NAME_NODE\nlayoutVersion=-67\n"
+    (current / "VERSION").write_text(
+        f"{shared}namespaceID=1\nclusterID=template\nblockpoolID=BP-1-127.0.0.1-1\ncTime=0\n"
+    )
+    script = (MODULES / "hadoop/files/namenode-format.sh").read_text()
+    assert "template=/opt/hadoop/namenode\n" in script
+    copy = tmp_path / "format.sh"
+    copy.write_text(script.replace("/opt/hadoop/namenode", str(tmp_path / "template")))
+    # The user hdfs is one of nodes.
+    for name, answer in (("chown", ":"), ("hostname", "echo 10.64.0.9 fe80::1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    found = []
+    for cluster in ("a", "b"):
+        target = tmp_path / cluster / "namenode"
+        target.parent.mkdir()
+        done = run(str(copy), str(target), path=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert [one.name for one in target.parent.iterdir()] == ["namenode"]
+        assert target.stat().st_mode & 0o777 == 0o700
+        assert (target / "current/fsimage_0000000000000000000").read_bytes() == b"folders"
+        text = (target / "current/VERSION").read_text()
+        assert text.startswith(shared)
+        found.append(dict(line.split("=", 1) for line in text.splitlines() if "=" in line))
+    for one in found:
+        assert re.fullmatch(r"CID-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", one["clusterID"])
+        assert re.fullmatch(r"BP-\d+-10\.64\.0\.9-\d{13}", one["blockpoolID"])
+        assert 0 < int(one["namespaceID"]) < 1 << 31
+        assert list(one) == ["storageType", "layoutVersion", "namespaceID", "clusterID", "blockpoolID", "cTime"]
+    assert all(found[0][name] != found[1][name] for name in ("namespaceID", "clusterID", "blockpoolID"))
 
 
 def test_a_node_hears_at_its_tag_what_it_is_told_and_applies_it_until_it_has_answered(tmp_path: Path) -> None:
