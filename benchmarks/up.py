@@ -145,7 +145,8 @@ def table(runs: Sequence[Run]) -> str:
     lines += [f"{'in all'.ljust(14)}{whole}", f"{'ratio'.ljust(14)}" + "".join(f"{run.ratio:20.2f}" for run in runs)]
     if daemons := dict.fromkeys(name for run in runs for name in run.beside):
         lines += ["", "beside each other, on the node where each took longest:"]
-        lines += [f"{name.ljust(17)}{''.join(_seconds(run.beside.get(name)) for run in runs)}" for name in daemons]
+        cells = {name: "".join(_seconds(run.beside.get(name)) for run in runs) for name in daemons}
+        lines += [f"{name.ljust(17)}{row}".rstrip() for name, row in cells.items()]
     middle = sorted(runs, key=lambda run: run.ratio)[len(runs) // 2]
     over = sum(middle.up.values()) - AIM * sum(middle.floor.values())
     lines += ["", f"between the run of ratio {middle.ratio:.2f} and {AIM}: {max(0.0, over):.1f} s. Beyond the floor:"]

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hcluster.cli.app import ENTRIES
+from hcluster.cli.lazy import load
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -19,6 +22,19 @@ def references() -> set[str]:
 def test_every_error_reference_is_documented_and_none_that_does_not_exist() -> None:
     documented = set(re.findall(r"^\| `([a-z0-9-]+)` \|", (ROOT / "docs" / "errors.md").read_text(), re.MULTILINE))
     assert documented == references()
+
+
+def test_the_readme_has_every_verb_and_none_that_does_not_exist() -> None:
+    listed = re.search(r"^## All verbs\n(.*?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert listed is not None
+    rows = re.findall(r"^\|[^|]*\|(.*)\|$", listed[1], re.MULTILINE)
+    named = {verb for row in rows for verb in re.findall(r"`([^`]+)`", row)}
+    groups = {name: getattr(load(name, entry), "commands", {}) for name, entry in ENTRIES.items()}
+    known = {f"{name} {inner}".strip() for name, group in groups.items() for inner in group or [""]}
+    # What only prepares a bake, and the faults, have pages of their own.
+    elsewhere = {f"ami {verb}" for verb in ("dist", "lock")}
+    elsewhere |= {f"local {verb}" for verb in groups["local"] if verb not in ("start", "status", "stop", "reset")}
+    assert named == known - elsewhere
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

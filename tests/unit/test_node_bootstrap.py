@@ -69,6 +69,20 @@ def test_a_node_checks_in_at_each_phase_and_leaves_its_hiera_layer(
     assert {key.removeprefix("hcluster::") for key in layer} >= {"node_ip", "node_host", "vcpus", "workers", "team"}
 
 
+def test_puppet_runs_once_a_boot(monkeypatch: pytest.MonkeyPatch, paths: Paths) -> None:
+    value, objects = user_data()
+    monkeypatch.setattr(program, "Bucket", lambda *_: objects)
+    runs: list[str] = []
+
+    def apply(_folder: Path, role: str, _log: Path) -> int:
+        runs.append(role)
+        return 2
+
+    monkeypatch.setattr(release, "apply", apply)
+    assert bootstrap(cast("Imds", FixedImds(value.render())), paths) == 0
+    assert runs == ["core"]
+
+
 @pytest.mark.parametrize("which", ["config_sha256", "release_sha256"])
 def test_a_wrong_digest_fails_the_node_before_anything_is_applied(
     monkeypatch: pytest.MonkeyPatch, paths: Paths, which: str
