@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+VALIDATION = Path(__file__).parents[2] / "ami/scripts/50-validate.sh"
 FILES = Path(__file__).parents[2] / "puppet/modules/hadoop/files"
 JAVA = """#!/bin/sh
 # Dumps like java: the class list becomes the archive.
@@ -119,3 +120,21 @@ def test_a_dump_that_fails_is_told_with_what_java_said(recorded: Path) -> None:
     done = run("class-archives.py", recorded, recorded / "lists", recorded / "image.json", path=recorded / "bin")
     assert done.returncode == 1
     assert "no memory for hive" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, b"no archive", b""])
+def test_what_a_bake_starts_daemons_with_ends_a_jvm_whose_archive_does_not_fit(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    """A JVM alone would fall back silently, only later."""
+    archive = tmp_path / "hadoop.jsa"
+    if content is not None:
+        archive.write_bytes(content)
+    (told,) = re.findall(r'Environment="JDK_JAVA_OPTIONS=([^"]+)"', VALIDATION.read_text())
+
+    def start(options: str) -> int:
+        environment = os.environ | {"JDK_JAVA_OPTIONS": options}
+        command = ["java", f"-XX:SharedArchiveFile={archive}", "-version"]
+        return subprocess.run(command, env=environment, capture_output=True, timeout=120, check=False).returncode
+
+    assert (start(""), start(told)) == (0, 1)
