@@ -200,7 +200,9 @@ class ClusterSpec(Schema):
     lifetime: Lifetime = Field(
         default=STANDING,
         description="`standing`, or how long it lives after its launch, such as 4h.",
-        json_schema_extra=live("nodes are told the other moment at which they end themselves"),
+        # As YAML has it.
+        json_schema_extra=live("nodes are told the other moment at which they end themselves")
+        | {"default": "standing"},
     )
     master: MasterGroup = Field(default_factory=MasterGroup, description="The master node.")
     core: CoreGroup = Field(default_factory=CoreGroup, description="Workers with HDFS.")

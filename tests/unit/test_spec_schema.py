@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterator
 
+import jsonschema
 import pytest
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -13,7 +14,7 @@ from hcluster.errors import IntegrityError
 from hcluster.model.names import resource_name
 from hcluster.spec.base import declared_policy, duration, seconds
 from hcluster.spec.cluster import ClusterSpec
-from hcluster.spec.load import schema
+from hcluster.spec.load import Kind, schema
 from hcluster.spec.platform import PlatformSpec
 
 
@@ -82,6 +83,19 @@ def test_the_json_schema_carries_the_change_policies() -> None:
     assert found["properties"]["name"]["change"] == "refused"
     assert found["$defs"]["CoreGroup"]["properties"]["count"]["change"] == "live"
     assert found["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("kind", ["cluster", "platform", "image"])
+def test_every_default_is_a_value_that_its_own_schema_takes(kind: Kind) -> None:
+    """Editors write it for people."""
+    whole = schema(kind)
+    for part in (whole, *whole.get("$defs", {}).values()):
+        for name, field in part.get("properties", {}).items():
+            if "default" in field:
+                # JSON Schema has ECMAScript's patterns, in which classes of Unicode have names that Python's lack.
+                pattern = field.get("pattern", "").replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
+                takes = jsonschema.Draft202012Validator({**field, "pattern": pattern, "$defs": whole.get("$defs", {})})
+                assert takes.is_valid(field["default"]), name
 
 
 def test_the_proxy_is_the_endpoints_host_only_where_that_is_asked_for() -> None:
