@@ -198,28 +198,8 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
     told = record if record.metastore_external else replace(record, metastore_uri="")
     config = platform_node_config(told, node_host=host)
     record = replace(record, metastore_uri=str(config["metastore_uri"]))
-    ground = Ground(
-        cluster=names.PLATFORM_CLUSTER,
-        launch=record.launch,
-        image=image,
-        profile=record.profiles[names.PLATFORM_CLUSTER],
-        security_group=record.groups[names.PLATFORM_CLUSTER],
-        subnets=record.subnets,
-        release=release,
-        tags={**tags, names.TAG_OWNER: ctx.principal.user},
-        attempt=record.attempt,
-    )
-    plan = GroupPlan(
-        group="platform",
-        role="platform",
-        missing=0 if alive else 1,
-        types=(ctx.platform.metastore.type,),
-        market="on-demand",
-        disks=(),
-        alive=tuple(node.id for node in alive),
-        known=tuple(node.id for node in known),
-        interface=interface,
-    )
+    ground = _ground(ctx, record, image, release, tags)
+    plan = _plan(ctx, alive, known, interface)
     instances = launch(ctx, ground, [plan], config)
     if volume:
         # The node waits for it, and restores the last dump when there is nothing on it.
@@ -230,6 +210,36 @@ def _platform_node(ctx: Context, record: PlatformRecord, timeout: float) -> tupl
     record = replace(record, metastore_node=instances[0])
     write_platform(ctx.store, record)
     return node, record
+
+
+def _ground(ctx: Context, record: PlatformRecord, image: str, release: str, tags: Mapping[str, str]) -> Ground:
+    """What its node stands on."""
+    return Ground(
+        cluster=names.PLATFORM_CLUSTER,
+        launch=record.launch,
+        image=image,
+        profile=record.profiles[names.PLATFORM_CLUSTER],
+        security_group=record.groups[names.PLATFORM_CLUSTER],
+        subnets=record.subnets,
+        release=release,
+        tags={**tags, names.TAG_OWNER: ctx.principal.user},
+        attempt=record.attempt,
+    )
+
+
+def _plan(ctx: Context, alive: Sequence[Instance], known: Sequence[Instance], interface: str) -> GroupPlan:
+    """One node, unless it is there."""
+    return GroupPlan(
+        group="platform",
+        role="platform",
+        missing=0 if alive else 1,
+        types=(ctx.platform.metastore.type,),
+        market="on-demand",
+        disks=(),
+        alive=tuple(node.id for node in alive),
+        known=tuple(node.id for node in known),
+        interface=interface,
+    )
 
 
 def _without_failed(ctx: Context, known: Sequence[Instance], record: PlatformRecord) -> list[Instance]:
