@@ -186,6 +186,9 @@ def main(chosen: list[str]) -> int:
     page = HERE / "README.md"
     parts = sections(page.read_text(encoding="utf-8")) if page.is_file() and chosen else {}
     wrong = 0
+    if platform := os.environ.get("HCLUSTER_PLATFORM"):
+        # The commands run in a folder of their own.
+        os.environ["HCLUSTER_PLATFORM"] = str(Path(platform).resolve())
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "wrong.yaml").write_text("name: Flights\nteam: analytcs\ncore: {cuont: 3}\nlifetime: soon\n")
         (Path(folder) / "flights.yaml").write_text("name: flights\nteam: analytics\nlifetime: 8h\n")
