@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 import pytest
@@ -19,11 +18,6 @@ def pytest_sessionfinish() -> None:
     """Of each worker and of their controller."""
     if MEASURED:
         MEASURED.keep()
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Two a processor, since many tests wait for processes that they started."""
-    return 2 * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(trylast=True)
